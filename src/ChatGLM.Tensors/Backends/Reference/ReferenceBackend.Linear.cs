@@ -1,0 +1,120 @@
+namespace ChatGLM.Tensors;
+
+public partial class ReferenceBackend
+{
+    /// <inheritdoc/>
+    public override Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias)
+    {
+        var w = ((DenseWeight)weight).Tensor;
+        var (rows, columns) = (weight.InFeatures, weight.OutFeatures);
+        var y = New(x.Shape.With(x.Shape.Rank - 1, columns));
+        for (long row = 0; row < x.Shape.RowCount; row++)
+        {
+            for (var column = 0; column < columns; column++)
+            {
+                var sum = bias is null ? 0 : Get(bias, column);
+                for (var i = 0; i < rows; i++)
+                    sum += Get(x, (row * rows) + i) * Get(w, ((long)column * rows) + i);
+                Set(y, (row * columns) + column, sum);
+            }
+        }
+
+        return y;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor LinearBackwardInput(Tensor dy, LinearWeight weight)
+    {
+        var w = ((DenseWeight)weight).Tensor;
+        var (inputs, outputs) = (weight.InFeatures, weight.OutFeatures);
+        var dx = New(dy.Shape.With(dy.Shape.Rank - 1, inputs));
+        for (long row = 0; row < dy.Shape.RowCount; row++)
+        {
+            for (var i = 0; i < inputs; i++)
+            {
+                double sum = 0;
+                for (var o = 0; o < outputs; o++)
+                    sum += Get(dy, (row * outputs) + o) * Get(w, ((long)o * inputs) + i);
+                Set(dx, (row * inputs) + i, sum);
+            }
+        }
+
+        return dx;
+    }
+
+    /// <inheritdoc/>
+    public override void LinearBackwardWeight(Tensor dy, Tensor x, Tensor grad)
+    {
+        var (outputs, inputs) = (grad.Shape[0], grad.Shape[1]);
+        for (var o = 0; o < outputs; o++)
+        {
+            for (var i = 0; i < inputs; i++)
+            {
+                double sum = 0;
+                for (long row = 0; row < dy.Shape.RowCount; row++)
+                    sum += Get(dy, (row * outputs) + o) * Get(x, (row * inputs) + i);
+                Set(grad, ((long)o * inputs) + i, Get(grad, ((long)o * inputs) + i) + sum);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false)
+    {
+        var rank = a.Shape.Rank;
+        var m = a.Shape[transposeA ? rank - 1 : rank - 2];
+        var k = a.Shape[transposeA ? rank - 2 : rank - 1];
+        var n = b.Shape[transposeB ? rank - 2 : rank - 1];
+        var y = New(a.Shape.With(rank - 2, m).With(rank - 1, n));
+        var batches = m * n == 0 ? 0 : y.ElementCount / ((long)m * n);
+        for (long batch = 0; batch < batches; batch++)
+        {
+            for (var i = 0; i < m; i++)
+            {
+                for (var j = 0; j < n; j++)
+                {
+                    double sum = 0;
+                    for (var l = 0; l < k; l++)
+                    {
+                        var p = Get(a, (batch * m * k) + (transposeA ? ((long)l * m) + i : ((long)i * k) + l));
+                        var q = Get(b, (batch * k * n) + (transposeB ? ((long)j * k) + l : ((long)l * n) + j));
+                        sum += p * q;
+                    }
+
+                    Set(y, (((batch * m) + i) * n) + j, sum);
+                }
+            }
+        }
+
+        return y;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Embedding(Tensor ids, Tensor table)
+    {
+        var width = table.Shape[1];
+        var y = New(new Shape([.. ids.Shape.ToArray(), width]));
+        for (long row = 0; row < ids.ElementCount; row++)
+        {
+            var id = GetInteger(ids, row);
+            if (id < 0 || id >= table.Shape[0])
+                throw new TensorException(nameof(Embedding), $"id {id} at position {row} is not in 0..{table.Shape[0] - 1}.");
+            for (var i = 0; i < width; i++)
+                Set(y, (row * width) + i, Get(table, (id * width) + i));
+        }
+
+        return y;
+    }
+
+    /// <inheritdoc/>
+    public override void EmbeddingBackward(Tensor dy, Tensor ids, Tensor grad)
+    {
+        var width = grad.Shape[1];
+        for (long row = 0; row < ids.ElementCount; row++)
+        {
+            var id = GetInteger(ids, row);
+            for (var i = 0; i < width; i++)
+                Set(grad, (id * width) + i, Get(grad, (id * width) + i) + Get(dy, (row * width) + i));
+        }
+    }
+}
