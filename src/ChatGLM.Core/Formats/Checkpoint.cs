@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using ChatGLM.Tensors;
 
 namespace ChatGLM.Formats;
 
@@ -7,10 +8,10 @@ namespace ChatGLM.Formats;
 /// twelve gigabytes takes as long as reading their headers.
 /// </summary>
 /// <remarks>
-/// Everything in the files is checked before it is used, and nothing in them is executed. The mapping lives as long as this object or any tensor
-/// made from it.
+/// Everything in the files is checked before it is used, and nothing in them is executed. Tensors made from a checkpoint keep what they look at
+/// mapped by themselves, so the checkpoint can be disposed once they are made.
 /// </remarks>
-public sealed class Checkpoint
+public sealed class Checkpoint : IDisposable
 {
     /// <summary>The weight files of a folder in transformers' order of preference.</summary>
     private static readonly string[] WeightFiles = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
@@ -18,15 +19,26 @@ public sealed class Checkpoint
     private readonly Dictionary<string, CheckpointEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
     private readonly List<string> _files = [];
+    private readonly List<ByteRegion> _regions = [];
     private readonly bool _isTrainingState;
+    private bool _isDisposed;
 
     private Checkpoint(string path)
     {
         Path = path;
-        if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase))
-            ReadShards(ShardIndex.Read(path));
-        else
-            _isTrainingState = ReadFile(path);
+        try
+        {
+            if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase))
+                ReadShards(ShardIndex.Read(path));
+            else
+                _isTrainingState = ReadFile(path);
+        }
+        catch
+        {
+            Dispose(); // or the files would stay open until the next collection
+            throw;
+        }
+
         Entries = _entries.AsReadOnly();
         Metadata = _metadata.AsReadOnly();
         Files = _files.AsReadOnly();
@@ -84,12 +96,40 @@ public sealed class Checkpoint
     /// <summary>A sentence about what this checkpoint seems to be and what to do with it, for an error that says it is not what was expected.</summary>
     public string Describe() => CheckpointDiagnosis.Describe(Kind, IsQuantized, _entries.Keys);
 
+    /// <summary>One tensor: a view of the mapped file where its bytes lie in order, else a copy. It stays valid after the checkpoint is disposed.</summary>
+    /// <param name="name">The name of an entry.</param>
+    /// <param name="backend">Where the tensor goes; the default backend if null.</param>
+    /// <exception cref="CheckpointException">There is no such tensor, or its bytes are damaged.</exception>
+    public Tensor Read(string name, Backend? backend = null)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var entry = Find(name);
+        return entry.Bytes().ToTensor(ShapeOf(entry), entry.DType, backend ?? Backend.Default);
+    }
+
+    /// <summary>Gives the files back. Tensors made from them keep theirs mapped.</summary>
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _regions.ForEach(region => region.Dispose());
+    }
+
     /// <summary>The elements of one tensor: a view of the mapped file where it allows that.</summary>
     internal TensorBytes Bytes(string name) => Find(name).Bytes();
 
     private CheckpointEntry Find(string name) => _entries.TryGetValue(name, out var entry)
         ? entry
         : throw new CheckpointException(Path, $"there is no tensor '{name}'. {Describe()}");
+
+    private static Shape ShapeOf(CheckpointEntry entry)
+    {
+        if (entry.Shape.Count > Shape.MaxRank || entry.Shape.Any(size => size > int.MaxValue))
+            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' has the shape [{string.Join(", ", entry.Shape)}]; at most {Shape.MaxRank} axes of at most {int.MaxValue} are read.");
+        Span<int> lengths = stackalloc int[entry.Shape.Count];
+        for (var axis = 0; axis < lengths.Length; axis++)
+            lengths[axis] = (int)entry.Shape[axis];
+        return new Shape(lengths);
+    }
 
     private static string WhatIsThere(string folder)
     {
@@ -130,7 +170,8 @@ public sealed class Checkpoint
     /// <summary>Returns whether the file holds a training state.</summary>
     private bool ReadFile(string path)
     {
-        var file = MappedRegion.Open(path);
+        var file = ByteRegion.Map(path);
+        _regions.Add(file);
         var isTorch = ZipFile.HasSignature(file) || (file.Length > 1 && file.Span(0, 1)[0] == (byte)PickleOp.Proto && !LooksLikeSafetensors(file));
         var format = isTorch ? CheckpointFormat.PyTorch : CheckpointFormat.Safetensors;
         if (_files.Count > 0 && format != Format)

@@ -1,8 +1,13 @@
+using ChatGLM.Tensors;
+
 namespace ChatGLM.Formats;
 
 /// <summary>The elements of one tensor, contiguous and in the machine's (little-endian) order, with the memory that holds them.</summary>
 internal readonly struct TensorBytes(ByteRegion owner, long offset, long length)
 {
+    /// <summary>Large enough to keep a disk busy, small enough to stay in reach of a cache.</summary>
+    private const int ChunkBytes = 1 << 22;
+
     public ByteRegion Owner { get; } = owner;
 
     public long Offset { get; } = offset;
@@ -21,9 +26,28 @@ internal readonly struct TensorBytes(ByteRegion owner, long offset, long length)
 
     public void CopyTo(Stream stream)
     {
-        const int Chunk = 1 << 24; // large enough to keep a disk busy, small enough to stay in reach of a cache
-        for (long start = 0; start < Length; start += Chunk)
-            stream.Write(Slice(start, (int)Math.Min(Chunk, Length - start)));
+        for (long start = 0; start < Length; start += ChunkBytes)
+            stream.Write(Slice(start, (int)Math.Min(ChunkBytes, Length - start)));
         GC.KeepAlive(Owner);
+    }
+
+    /// <summary>A tensor over these bytes: in place for a backend that reads main memory, else a copy. It belongs to no <see cref="TensorScope"/>.</summary>
+    public Tensor ToTensor(in Shape shape, DType dtype, Backend backend)
+    {
+        using var unscoped = TensorScope.Suspend();
+        if (Owner.Storage is MappedFile file)
+            return backend.Adopt(file, Offset, shape, dtype);
+        if (backend is HostBackend)
+        {
+            var storage = Owner.Storage;
+            storage.Retain();
+            return new Tensor(backend, storage, shape, dtype, Offset);
+        }
+
+        var copy = Tensor.Empty(shape, dtype, backend);
+        for (long start = 0; start < Length; start += ChunkBytes)
+            backend.Write(copy, start, Slice(start, (int)Math.Min(ChunkBytes, Length - start)));
+        GC.KeepAlive(Owner);
+        return copy;
     }
 }

@@ -18,7 +18,7 @@ internal sealed class SafetensorsFile
 
     public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
 
-    public static SafetensorsFile Open(string path) => new(MappedRegion.Open(path));
+    public static SafetensorsFile Open(string path) => new(ByteRegion.Map(path));
 
     public static SafetensorsFile Open(ByteRegion file) => new(file);
 

@@ -60,7 +60,7 @@ internal sealed class SafetensorsHeader
             throw Damaged($"a safetensors file begins with an 8-byte length, but the file has {file.Length} bytes; {FileSignature.Describe(file)}");
         var length = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(file.Span(0, PrefixBytes));
         if (length > MaxHeaderBytes)
-            throw Damaged($"the header's length is given as {length} bytes, the limit is {MaxHeaderBytes}: {FileSignature.Describe(file)}");
+            throw Damaged($"the header's length is given as {length} bytes, the limit is {MaxHeaderBytes}: the file is damaged or no safetensors file.");
         if (length > (ulong)(file.Length - PrefixBytes))
             throw Damaged($"the header's length is given as {length} bytes, but the file has only {file.Length}: it was cut off. Download it again.");
         if (length == 0)

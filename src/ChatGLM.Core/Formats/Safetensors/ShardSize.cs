@@ -5,9 +5,6 @@ namespace ChatGLM.Formats;
 /// <summary>Sizes as transformers writes them: <c>10GB</c> is 10^10 bytes, <c>10GiB</c> is 10 * 2^30.</summary>
 internal static class ShardSize
 {
-    /// <summary>transformers' default for <c>max_shard_size</c>.</summary>
-    public const string Default = "10GB";
-
     private static readonly (string Unit, long Bytes)[] Units =
         [("KIB", 1L << 10), ("MIB", 1L << 20), ("GIB", 1L << 30), ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
 

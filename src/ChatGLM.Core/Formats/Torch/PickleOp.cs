@@ -18,6 +18,7 @@ internal enum PickleOp : byte
     PersId = (byte)'P',
     BinPersId = (byte)'Q',
     Reduce = (byte)'R',
+    String = (byte)'S',
     BinString = (byte)'T',
     ShortBinString = (byte)'U',
     BinUnicode = (byte)'X',

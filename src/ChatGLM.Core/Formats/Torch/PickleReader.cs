@@ -22,8 +22,8 @@ internal ref partial struct PickleReader
     /// <summary>Values on the stack, in the memo and made altogether.</summary>
     private const int MaxObjects = 1 << 22;
 
-    /// <summary>Decimal numbers as text: their conversion takes quadratic time.</summary>
-    private const int MaxNumberLine = 512;
+    /// <summary>Numbers and names as lines of text; converting a decimal number takes quadratic time.</summary>
+    private const int MaxLine = 512;
 
     private readonly ReadOnlySpan<byte> _bytes;
     private readonly string _path;
@@ -84,7 +84,7 @@ internal ref partial struct PickleReader
             case PickleOp.BinInt1: Push((long)Byte()); break;
             case PickleOp.BinInt2: Push((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2))); break;
             case PickleOp.Long1: Push(Integer(Take(Byte()))); break;
-            case PickleOp.Long4: Push(Integer(Take(Length4("a number", MaxNumberLine)))); break;
+            case PickleOp.Long4: Push(Integer(Take(Length4("a number", MaxLine)))); break;
             case PickleOp.Int: Push(IntegerLine(isLong: false)); break;
             case PickleOp.Long: Push(IntegerLine(isLong: true)); break;
             case PickleOp.BinFloat: Push(BinaryPrimitives.ReadDoubleBigEndian(Take(8))); break;
@@ -93,6 +93,7 @@ internal ref partial struct PickleReader
             case PickleOp.ShortBinUnicode: Push(Text(Take(Byte()))); break;
             case PickleOp.BinUnicode: Push(Text(Take(Length4("a string")))); break;
             case PickleOp.BinUnicode8: Push(Text(Take(Length8("a string")))); break;
+            case PickleOp.String: Push(QuotedLine()); break;
             case PickleOp.ShortBinString: Push(OldText(Take(Byte()))); break;
             case PickleOp.BinString: Push(OldText(Take(Length4("a string")))); break;
             case PickleOp.ShortBinBytes: Push(Made(Take(Byte()).ToArray())); break;
@@ -220,15 +221,15 @@ internal ref partial struct PickleReader
         return rest[..end];
     }
 
-    private string NameLine() => Text(Line(MaxNumberLine));
+    private string NameLine() => Text(Line(MaxLine));
 
-    private uint MemoLine() => uint.TryParse(Line(MaxNumberLine), NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+    private uint MemoLine() => uint.TryParse(Line(MaxLine), NumberStyles.None, CultureInfo.InvariantCulture, out var index)
         ? index
         : throw Damaged("a memo's number is not a number");
 
     private object IntegerLine(bool isLong)
     {
-        var line = Line(MaxNumberLine);
+        var line = Line(MaxLine);
         if (!isLong && line.SequenceEqual("01"u8))
             return true; // how protocol 0 writes booleans
         if (!isLong && line.SequenceEqual("00"u8))
@@ -240,9 +241,18 @@ internal ref partial struct PickleReader
         return Narrow(number);
     }
 
-    private object FloatLine() => double.TryParse(Line(MaxNumberLine), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+    private object FloatLine() => double.TryParse(Line(MaxLine), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
         ? number
         : throw Damaged("a number is not a number");
+
+    /// <summary>Protocol 0's text in quotes; escapes are not needed for what torch.save writes.</summary>
+    private string QuotedLine()
+    {
+        var line = Line(MaxLine);
+        if (line.Length < 2 || line[0] != line[^1] || line[0] is not ((byte)'\'' or (byte)'"') || line.Contains((byte)'\\'))
+            throw Damaged("a line of text is not in quotes, or has escapes");
+        return OldText(line[1..^1]);
+    }
 
     private static object Integer(ReadOnlySpan<byte> littleEndian) => Narrow(new BigInteger(littleEndian));
 

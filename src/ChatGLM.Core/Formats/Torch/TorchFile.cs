@@ -27,7 +27,7 @@ internal sealed class TorchFile
     /// <summary>What was saved; <see cref="PickleReader"/> lists the types.</summary>
     public object? Root { get; }
 
-    public static TorchFile Open(string path) => Open(MappedRegion.Open(path));
+    public static TorchFile Open(string path) => Open(ByteRegion.Map(path));
 
     public static TorchFile Open(ByteRegion file)
     {

@@ -98,7 +98,7 @@ internal sealed class TorchTensor
         if (IsContiguous)
             return new TensorBytes(storage.Owner, storage.Offset + (Offset * size), LengthInBytes);
 
-        var copy = new NativeRegion(storage.Owner.Name, LengthInBytes);
+        var copy = ByteRegion.Allocate(storage.Owner.Name, LengthInBytes);
         switch (size)
         {
             case 1: Gather<byte>(storage, copy); break;
@@ -112,7 +112,7 @@ internal sealed class TorchTensor
     }
 
     /// <summary>Counts through the indices like an odometer, one row of the last dimension a turn.</summary>
-    private unsafe void Gather<T>(TensorBytes storage, NativeRegion copy)
+    private unsafe void Gather<T>(TensorBytes storage, ByteRegion copy)
         where T : unmanaged
     {
         var from = storage.Owner.Pointer + storage.Offset + (Offset * sizeof(T));

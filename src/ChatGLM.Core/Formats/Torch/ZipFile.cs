@@ -59,7 +59,7 @@ internal sealed unsafe class ZipFile
                 + "that much.");
         }
 
-        var memory = new NativeRegion($"{_file.Name}({entry.Name})", entry.UnpackedBytes);
+        var memory = ByteRegion.Allocate($"{_file.Name}({entry.Name})", entry.UnpackedBytes);
         try
         {
             using var packed = new UnmanagedMemoryStream(_file.Pointer + entry.DataOffset, entry.PackedBytes);
