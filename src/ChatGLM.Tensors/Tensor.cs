@@ -52,7 +52,7 @@ public sealed partial class Tensor : IDisposable
     public DType DType { get; }
 
     /// <summary>Where in <see cref="Storage"/> the first element lies.</summary>
-    public long ByteOffset { get; }
+    public long ByteOffset { get; private set; }
 
     /// <summary>The size of the elements in bytes.</summary>
     public long ByteLength => _shape.ElementCount * DType.SizeInBytes();
@@ -76,8 +76,30 @@ public sealed partial class Tensor : IDisposable
         Scope = null;
     }
 
+    /// <summary>
+    /// Gives a view into a mapped file memory of its own, so that it can be written to. Kernels that write in place call it: full fine-tuning of mapped weights
+    /// copies each one when the optimizer first touches it, and never before.
+    /// </summary>
+    public void MakeWritable()
+    {
+        if (Storage is not MappedFile mapped)
+            return;
+        using var copy = Backend.Copy(this).Detached();
+        _storage = copy.Storage;
+        _storage.Retain();
+        ByteOffset = copy.ByteOffset;
+        mapped.Release();
+    }
+
     /// <summary>Shape and element type, and the value of a single number.</summary>
     public override string ToString() => _storage is null ? $"Tensor {_shape} {DType}, disposed" : $"Tensor {_shape} {DType} on {Device}";
+
+    /// <summary>Takes this handle out of its scope.</summary>
+    internal Tensor Detached()
+    {
+        Scope = null;
+        return this;
+    }
 
     /// <summary>A second handle on the same storage that belongs to no scope and to no tape: what outlives a step.</summary>
     internal Tensor Alias()
