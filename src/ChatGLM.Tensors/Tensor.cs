@@ -76,6 +76,16 @@ public sealed partial class Tensor : IDisposable
         Scope = null;
     }
 
+    /// <summary>
+    /// Gives a view into a mapped file memory of its own, so that it can be written to. Kernels that write in place call it: full fine-tuning of mapped weights
+    /// copies each one when the optimizer first touches it, and never before.
+    /// </summary>
+    public void MakeWritable()
+    {
+        if (Storage is MappedFile)
+            MoveToCopy();
+    }
+
     /// <summary>Shape and element type, and the value of a single number.</summary>
     public override string ToString() => _storage is null ? $"Tensor {_shape} {DType}, disposed" : $"Tensor {_shape} {DType} on {Device}";
 
@@ -85,15 +95,8 @@ public sealed partial class Tensor : IDisposable
     /// <summary>Moves this handle to a copy of its numbers if another handle looks at them too, so that they can be changed in place.</summary>
     internal void Unshare()
     {
-        if (!IsShared)
-            return;
-        using (TensorScope.Suspend())
-        {
-            var copy = Backend.Copy(this);
-            ByteOffset = copy.ByteOffset;
-            copy._storage = Interlocked.Exchange(ref _storage, copy._storage);
-            copy.Dispose();
-        }
+        if (IsShared)
+            MoveToCopy();
     }
 
     /// <summary>A second handle on the same storage that belongs to no scope and to no tape: what outlives a step.</summary>
@@ -102,5 +105,16 @@ public sealed partial class Tensor : IDisposable
         var storage = Storage;
         storage.Retain();
         return new Tensor(Backend, storage, _shape, DType, ByteOffset, scoped: false);
+    }
+
+    private void MoveToCopy()
+    {
+        using (TensorScope.Suspend())
+        {
+            var copy = Backend.Copy(this);
+            ByteOffset = copy.ByteOffset;
+            copy._storage = Interlocked.Exchange(ref _storage, copy._storage);
+            copy.Dispose();
+        }
     }
 }
