@@ -11,7 +11,7 @@ internal static class CausalLoss
     public static Tensor Compute(Tensor logits, Tensor labels)
     {
         var (batch, seq, vocabulary) = (logits.Shape[0], logits.Shape[1], logits.Shape[2]);
-        if (labels.DType != DType.Int64 || labels.Shape != (Shape)[batch, seq])
+        if (labels.DType != DType.Int64 || labels.Shape != new Shape(batch, seq))
             throw new ModelInputException(nameof(ModelInputs.Labels), $"expected int64 [{batch}, {seq}], found {labels.DType} {labels.Shape}.");
         // Shifting the labels instead of the scores spares a copy of the scores; the last position predicts nothing.
         var given = labels.ToArray<long>();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using ChatGLM.Snapshots;
+using ChatGLM.Formats;
+using ChatGLM.Generation;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -136,6 +137,27 @@ public abstract record ChatGLMConfig
     {
         ArgumentNullException.ThrowIfNull(folder);
         AtomicFile.Write(Path.Combine(folder, "config.json"), WriteTo);
+    }
+
+    /// <summary>The generation options of a snapshot without generation_config.json.</summary>
+    internal virtual GenerationConfig ToGenerationConfig()
+    {
+        var json = new System.Buffers.ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(json))
+        {
+            writer.WriteStartObject();
+            foreach (var (name, value) in Original)
+            {
+                writer.WritePropertyName(name);
+                value.WriteTo(writer);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        using var document = JsonDocument.Parse(json.WrittenMemory);
+        var options = GenerationConfig.FromModelConfig(document.RootElement, Origin);
+        return options.EosTokenId is null && EosTokenIds.Count > 0 ? options with { EosTokenId = EosTokenIds } : options;
     }
 
     /// <summary>Refuses values that no model can be built from; the message names the field.</summary>

@@ -1,3 +1,4 @@
+using ChatGLM.Generation;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -16,6 +17,9 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         get => Transformer.GradientCheckpointing;
         set => Transformer.GradientCheckpointing = value;
     }
+
+    /// <summary>The generation options that are used where a call gives none: those of the snapshot's generation_config.json.</summary>
+    public GenerationConfig GenerationConfig { get; set; } = new();
 
     /// <summary>Whether a longer prompt can go on from the keys and values of a shorter one that it begins with.</summary>
     internal abstract bool CanContinueFromCache { get; }
@@ -37,6 +41,13 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         foreach (var state in states)
             scope.Keep(state);
         return new ModelOutput(scope.Keep(logits), loss is null ? null : scope.Keep(loss), states, cache is not null && inputs.UseCache != false ? cache : null);
+    }
+
+    /// <inheritdoc/>
+    public override void SavePretrained(string folder, SaveOptions? options = null)
+    {
+        base.SavePretrained(folder, options);
+        GenerationConfig.SavePretrained(folder);
     }
 
     /// <summary>Scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>

@@ -22,6 +22,14 @@ internal sealed class LayerContext
     /// <summary>The P-Tuning keys and values of each layer, [batch, keyValueHeads, length, headDim]; null when there are none or the cache already has them.</summary>
     public (Tensor Key, Tensor Value)[]? Prefix { get; init; }
 
+    /// <summary>The same context with other prefix tensors for one layer.</summary>
+    public LayerContext WithPrefix(int layer, Tensor key, Tensor value)
+    {
+        var prefix = ((Tensor Key, Tensor Value)[])Prefix!.Clone();
+        prefix[layer] = (key, value);
+        return new LayerContext { Rotary = Rotary, Positions = Positions, Hidden = Hidden, Causal = Causal, Cache = Cache, Prefix = prefix };
+    }
+
     /// <summary>Puts what came before in front of a layer's new keys and values.</summary>
     /// <returns>Key and value, of which the first <c>Length</c> tokens count.</returns>
     public (Tensor Key, Tensor Value, int Length) Extend(int layer, Tensor key, Tensor value)

@@ -1,3 +1,4 @@
+using ChatGLM.Formats;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -37,6 +38,20 @@ public abstract class PreTrainedModel : Module
     /// <param name="inputIds">Token ids, int64 [batch, seq].</param>
     public ModelOutput Forward(Tensor inputIds) => Forward(new ModelInputs { InputIds = inputIds });
 
+    /// <summary>Writes config.json and the weights as safetensors, sharded with an index if they are large, in the types that they have in memory. Shared weights are written once. The
+    /// folder changes from an old snapshot to the new one, never to half of one.</summary>
+    /// <param name="folder">The snapshot folder; it is created if need be.</param>
+    /// <param name="options">The size of shards.</param>
+    public virtual void SavePretrained(string folder, SaveOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        Directory.CreateDirectory(folder);
+        Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
+        (Config with { TorchDtype = MainType() }).SavePretrained(folder);
+    }
+
     /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
     internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
+
+    private DType MainType() => NamedParameters().GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
 }

@@ -9,10 +9,12 @@ namespace ChatGLM.Models;
 internal abstract class Transformer : Module
 {
     private readonly ChatGLMConfig _config;
+    private readonly TorchGenerator _generator;
 
-    protected Transformer(ChatGLMConfig config, Backend backend)
+    protected Transformer(ChatGLMConfig config, Backend backend, TorchGenerator generator)
     {
         _config = config;
+        _generator = generator;
         Backend = backend;
     }
 
@@ -131,7 +133,14 @@ internal abstract class Transformer : Module
         };
     }
 
-    private Tensor Recompute(int layer, Tensor hidden, LayerContext context) => RunLayer(layer, hidden, context);
+    private Tensor Recompute(int layer, Tensor hidden, LayerContext context)
+    {
+        if (context.Prefix is not { } prefix)
+            return Checkpoint.Run(x => RunLayer(layer, x, context), hidden, _generator);
+        // The prefix is trained: its keys and values of this layer are inputs, so that their gradients find the way out.
+        return Checkpoint.Run(
+            inputs => [RunLayer(layer, inputs[0], context.WithPrefix(layer, inputs[1], inputs[2]))], [hidden, prefix[layer].Key, prefix[layer].Value], _generator)[0];
+    }
 
     private Tensor RequireEmbedding(Tensor embedded, TokenBatch tokens)
     {

@@ -4,9 +4,7 @@ namespace ChatGLM.Models;
 public sealed record ChatGLM2Config : ChatGLMConfig
 {
     /// <summary>The published ChatGLM2-6B and ChatGLM3-6B models.</summary>
-    public ChatGLM2Config()
-    {
-    }
+    public ChatGLM2Config() => EosTokenIds = [2];
 
     internal ChatGLM2Config(ConfigReader reader)
         : base(reader)

@@ -13,7 +13,7 @@ internal sealed class ChatGLMModel : Transformer
     private readonly RotaryPositions _rotary;
 
     public ChatGLMModel(WeightScope scope, ChatGLM2Config config, TorchGenerator generator)
-        : base(config, scope.Backend)
+        : base(config, scope.Backend, generator)
     {
         _config = config;
         _embedding = Child("embedding", new Embeddings(scope["embedding"], config));
@@ -72,7 +72,7 @@ internal sealed class ChatGLMModel : Transformer
     private Tensor? Hide(Tensor mask, TokenBatch tokens, int pastTokens, int prefixLength)
     {
         var given = pastTokens + tokens.Seq;
-        if (mask.Shape != (Shape)[tokens.Batch, given] || mask.DType is not (DType.Int64 or DType.Bool or DType.Int32 or DType.Float32))
+        if (mask.Shape != new Shape(tokens.Batch, given) || mask.DType is not (DType.Int64 or DType.Bool or DType.Int32 or DType.Float32))
             throw new ModelInputException(nameof(ModelInputs.AttentionMask), $"expected int64 or bool [{tokens.Batch}, {given}] with 1 where a token is real, found {mask.DType} {mask.Shape}.");
         using var flags = Backend.Cast(mask, DType.Bool);
         var isReal = flags.ToArray<bool>();

@@ -1,12 +1,12 @@
+using ChatGLM.Generation;
+
 namespace ChatGLM.Models;
 
 /// <summary>The configuration of a ChatGLM-6B model, of either vocabulary (150,528 ids before April 2023, 130,528 since).</summary>
 public sealed record ChatGLM6BConfig : ChatGLMConfig
 {
     /// <summary>The published 6B model.</summary>
-    public ChatGLM6BConfig()
-    {
-    }
+    public ChatGLM6BConfig() => EosTokenIds = [130005];
 
     internal ChatGLM6BConfig(ConfigReader reader)
         : base(reader)
@@ -62,6 +62,12 @@ public sealed record ChatGLM6BConfig : ChatGLMConfig
 
     /// <inheritdoc/>
     public override int KeyValueHeads => NumAttentionHeads;
+
+    internal override GenerationConfig ToGenerationConfig()
+    {
+        var options = base.ToGenerationConfig();
+        return options with { BosTokenId = options.BosTokenId ?? BosTokenId, PadTokenId = options.PadTokenId ?? PadTokenId };
+    }
 
     internal override void Validate()
     {

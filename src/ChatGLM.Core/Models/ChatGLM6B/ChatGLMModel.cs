@@ -16,7 +16,7 @@ internal sealed class ChatGLMModel : Transformer
     private readonly RotaryPositions _rotary;
 
     public ChatGLMModel(WeightScope scope, ChatGLM6BConfig config, TorchGenerator generator)
-        : base(config, scope.Backend)
+        : base(config, scope.Backend, generator)
     {
         _config = config;
         _wordEmbeddings = Child("word_embeddings", new Embedding(scope["word_embeddings"], config.VocabSize, config.HiddenSize));
