@@ -82,23 +82,21 @@ public sealed partial class Tensor : IDisposable
     /// </summary>
     public void MakeWritable()
     {
-        if (Storage is not MappedFile mapped)
-            return;
-        using var copy = Backend.Copy(this).Detached();
-        _storage = copy.Storage;
-        _storage.Retain();
-        ByteOffset = copy.ByteOffset;
-        mapped.Release();
+        if (Storage is MappedFile)
+            MoveToCopy();
     }
 
     /// <summary>Shape and element type, and the value of a single number.</summary>
     public override string ToString() => _storage is null ? $"Tensor {_shape} {DType}, disposed" : $"Tensor {_shape} {DType} on {Device}";
 
-    /// <summary>Takes this handle out of its scope.</summary>
-    internal Tensor Detached()
+    /// <summary>Whether writing to this handle's memory would be seen by another handle, or is impossible.</summary>
+    internal bool IsShared => Storage is var storage && (storage.IsShared || storage is MappedFile);
+
+    /// <summary>Moves this handle to a copy of its numbers if another handle looks at them too, so that they can be changed in place.</summary>
+    internal void Unshare()
     {
-        Scope = null;
-        return this;
+        if (IsShared)
+            MoveToCopy();
     }
 
     /// <summary>A second handle on the same storage that belongs to no scope and to no tape: what outlives a step.</summary>
@@ -107,5 +105,16 @@ public sealed partial class Tensor : IDisposable
         var storage = Storage;
         storage.Retain();
         return new Tensor(Backend, storage, _shape, DType, ByteOffset, scoped: false);
+    }
+
+    private void MoveToCopy()
+    {
+        using (TensorScope.Suspend())
+        {
+            var copy = Backend.Copy(this);
+            ByteOffset = copy.ByteOffset;
+            copy._storage = Interlocked.Exchange(ref _storage, copy._storage);
+            copy.Dispose();
+        }
     }
 }

@@ -51,7 +51,7 @@ public sealed partial class TorchGenerator
     {
         if (samples.IsEmpty)
             return;
-        if (samples.Length == 1)
+        if (samples.Length == 1 && !replacement)
         {
             samples[0] = Multinomial(probabilities);
             return;
