@@ -1,5 +1,6 @@
 using ChatGLM.Formats;
 using ChatGLM.Tensors;
+using Checkpoint = ChatGLM.Formats.Checkpoint;
 
 namespace ChatGLM.Models;
 
