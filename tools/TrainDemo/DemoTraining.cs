@@ -33,8 +33,7 @@ internal static class DemoTraining
         MultiQueryGroupNum = 2,
         SeqLength = 1024,
         TieWordEmbeddings = false,
-        EosTokenId = 2,
-        PadTokenId = 0,
+        EosTokenIds = [2],
     };
 
     private static (int[] Ids, int PromptLength) Encode(ChatGLMTokenizer tokenizer, string question, string answer)
