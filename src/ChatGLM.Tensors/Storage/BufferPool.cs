@@ -13,7 +13,9 @@ public sealed class BufferPool
     private const int AlignmentBytes = 64;
     private const long CollectionFloorBytes = 256L << 20;
 
-    private readonly ConcurrentDictionary<long, ConcurrentBag<nint>> _free = new();
+    // Not ConcurrentBag: it cannot be used any more when this pool and its last loans are finalized together.
+    private readonly ConcurrentDictionary<long, ConcurrentStack<nint>> _free = new();
+    private volatile bool _finalized;
     private long _loanedBytes;
     private long _loanedBuffers;
     private long _idleBytes;
@@ -22,7 +24,11 @@ public sealed class BufferPool
     private long _collectAtBytes = CollectionFloorBytes;
 
     /// <summary>Frees the buffers that lie in the pool.</summary>
-    ~BufferPool() => Trim();
+    ~BufferPool()
+    {
+        _finalized = true;
+        Trim();
+    }
 
     /// <summary>The bytes of all buffers on loan now.</summary>
     public long LoanedBytes => Interlocked.Read(ref _loanedBytes);
@@ -50,7 +56,7 @@ public sealed class BufferPool
         if (loanedBytes > Interlocked.Read(ref _collectAtBytes))
             loanedBytes = CollectDroppedHandles();
         RaisePeak(loanedBytes);
-        if (_free.TryGetValue(capacityBytes, out var bag) && bag.TryTake(out var pointer))
+        if (_free.TryGetValue(capacityBytes, out var stack) && stack.TryPop(out var pointer))
             Interlocked.Add(ref _idleBytes, -capacityBytes);
         else
             pointer = Allocate(capacityBytes);
@@ -60,9 +66,9 @@ public sealed class BufferPool
     /// <summary>Gives the idle buffers back to the operating system.</summary>
     public unsafe void Trim()
     {
-        foreach (var (capacityBytes, bag) in _free)
+        foreach (var (capacityBytes, stack) in _free)
         {
-            while (bag.TryTake(out var pointer))
+            while (stack.TryPop(out var pointer))
             {
                 Interlocked.Add(ref _idleBytes, -capacityBytes);
                 NativeMemory.AlignedFree((void*)pointer);
@@ -77,7 +83,9 @@ public sealed class BufferPool
         if (recovered)
             Interlocked.Increment(ref _recoveredBuffers);
         Interlocked.Add(ref _idleBytes, capacityBytes);
-        _free.GetOrAdd(capacityBytes, static _ => []).Add(pointer);
+        _free.GetOrAdd(capacityBytes, static _ => []).Push(pointer);
+        if (_finalized)
+            Trim();
     }
 
     private unsafe nint Allocate(long capacityBytes)

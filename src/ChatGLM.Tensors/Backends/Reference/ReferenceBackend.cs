@@ -11,6 +11,7 @@ public partial class ReferenceBackend : HostBackend
     /// <inheritdoc/>
     public override void Fill(Tensor target, double value)
     {
+        target.MakeWritable();
         for (long i = 0; i < target.ElementCount; i++)
             Set(target, i, value);
     }
@@ -82,6 +83,7 @@ public partial class ReferenceBackend : HostBackend
     /// <inheritdoc/>
     public override void WriteSlice(Tensor target, Tensor source, int axis, int start)
     {
+        target.MakeWritable();
         for (long i = 0; i < source.ElementCount; i++)
         {
             var index = Unravel(i, source.Shape);
@@ -119,6 +121,7 @@ public partial class ReferenceBackend : HostBackend
     /// <inheritdoc/>
     public override void AddInPlace(Tensor target, Tensor source, float scale = 1)
     {
+        target.MakeWritable();
         for (long i = 0; i < target.ElementCount; i++)
             Set(target, i, Get(target, i) + (scale * Get(source, i)));
     }
@@ -126,6 +129,7 @@ public partial class ReferenceBackend : HostBackend
     /// <inheritdoc/>
     public override void ScaleInPlace(Tensor target, float scale)
     {
+        target.MakeWritable();
         for (long i = 0; i < target.ElementCount; i++)
             Set(target, i, scale * Get(target, i));
     }
@@ -173,6 +177,7 @@ public partial class ReferenceBackend : HostBackend
     /// <inheritdoc/>
     public override void AdamWStep(Tensor parameter, Tensor gradient, Tensor firstMoment, Tensor secondMoment, in AdamWStep step)
     {
+        parameter.MakeWritable();
         var correction1 = 1 - Math.Pow(step.Beta1, step.Step);
         var correction2 = 1 - Math.Pow(step.Beta2, step.Step);
         for (long i = 0; i < parameter.ElementCount; i++)
