@@ -1,7 +1,7 @@
 namespace ChatGLM.Tensors;
 
 /// <summary>Walks the tape from results back to the parameters, latest operation first, and frees it on the way.</summary>
-/// <remarks>An operation's backward may run a pass of its own over a tape that it records then (<see cref="Checkpoint"/>). What that pass finds recorded before the
+/// <remarks>An operation's backward may run a pass of its own over a tape that it records then (<see cref="GradientCheckpoint"/>). What that pass finds recorded before the
 /// operation belongs to the enclosing pass, which has it still to come.</remarks>
 internal sealed class BackwardPass
 {

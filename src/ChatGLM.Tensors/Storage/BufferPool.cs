@@ -12,6 +12,7 @@ public sealed class BufferPool
 {
     private const int AlignmentBytes = 64;
     private const long CollectionFloorBytes = 256L << 20;
+    private const long IdleFloorBytes = 64L << 20;
 
     // Nothing in here may have a finalizer of its own (as ConcurrentBag has): a storage that nobody disposed comes back from the finalizer thread, and when the pool
     // was dropped with it, in any order with whatever else is unreachable.
@@ -83,7 +84,9 @@ public sealed class BufferPool
         Interlocked.Decrement(ref _loanedBuffers);
         if (recovered)
             Interlocked.Increment(ref _recoveredBuffers);
-        Interlocked.Add(ref _idleBytes, capacityBytes);
+        // What a step needs at once is worth keeping. More than that are sizes that went out of use, such as those of a shorter chat.
+        if (Interlocked.Add(ref _idleBytes, capacityBytes) > Math.Max(IdleFloorBytes, PeakLoanedBytes))
+            Trim();
         var stack = _free.GetOrAdd(capacityBytes, static _ => new Stack<nint>());
         lock (stack)
             stack.Push(pointer);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Chat;
 using ChatGLM.Conformance.Tests.Infrastructure;
 using ChatGLM.Tokenizers;
 using Xunit.Abstractions;
@@ -223,6 +224,119 @@ public sealed class TokenizerTests(ITestOutputHelper output)
         }
 
         Report(caseName);
+    }
+
+    [ConformanceTheory("tokenizer"), CasesOf("tokenizer")]
+    public void Builds_every_recorded_chat_prompt(string caseName)
+    {
+        var (recorded, tokenizer) = Open(caseName);
+        var json = recorded.ReadJson("chat.json");
+        foreach (var row in json.GetProperty("prompts").EnumerateArray())
+        {
+            var query = row.GetProperty("query").GetString()!;
+            var history = History(row.GetProperty("history"));
+            var role = row.TryGetProperty("role", out var recordedRole) ? Role(recordedRole.GetString()!) : ChatRole.User;
+            var ids = tokenizer.BuildChatInput(query, history, role);
+            Same(ids, Ints(row.GetProperty("input_ids")), "input_ids of", query);
+            var batch = tokenizer.Pad([ids]);
+            if (row.TryGetProperty("prompt", out var prompt))
+                Same([tokenizer is ChatGLM6BTokenizer glm1 ? glm1.BuildPrompt(query, history) : ((ChatGLM2Tokenizer)tokenizer).BuildPrompt(query, history)], [prompt.GetString()!], "prompt of", query);
+            if (row.TryGetProperty("tensor_kwargs", out var names))
+                Same(batch.Keys, Strings(names), "inputs of", query);
+            if (row.TryGetProperty("position_ids", out var positions))
+                Same(batch.PositionIds!, Ints(positions), "position_ids of", query);
+            if (row.TryGetProperty("attention_mask", out var mask))
+                Same(batch.AttentionMask!, Ints(mask), "attention_mask of", query);
+            if (row.TryGetProperty("decoded", out var decoded))
+                Same([tokenizer.Decode(ids)], [decoded.GetString()!], "decoding of", query);
+            if (row.TryGetProperty("stream_continue_input_ids", out var stream))
+            {
+                var more = ((ChatGLM2Tokenizer)tokenizer).BuildStreamInput(query, history.Count / 2);
+                Same(more, Ints(stream), "continuation of", query);
+                Same(tokenizer.Pad([more]).PositionIds!, Ints(row.GetProperty("stream_continue_position_ids")), "positions of the continuation of", query);
+            }
+        }
+
+        if (json.TryGetProperty("single_messages", out var messages))
+        {
+            foreach (var row in messages.EnumerateArray())
+            {
+                var message = row.GetProperty("message").GetString()!;
+                var ids = ((ChatGLM3Tokenizer)tokenizer).BuildSingleMessage(Role(row.GetProperty("role").GetString()!), row.GetProperty("metadata").GetString()!, message);
+                Same(ids, Ints(row.GetProperty("ids")), "message", message);
+            }
+        }
+
+        Report(caseName);
+    }
+
+    [ConformanceTheory("tokenizer"), CasesOf("tokenizer")]
+    public void Takes_every_recorded_answer_apart(string caseName)
+    {
+        var (recorded, tokenizer) = Open(caseName);
+        foreach (var row in recorded.ReadJson("chat.json").GetProperty("process_response").EnumerateArray())
+        {
+            if (row.TryGetProperty("input", out var input))
+            {
+                Same([tokenizer.ProcessResponse(input.GetString()!).Content], [row.GetProperty("output").GetString()!], "answer", input.GetString()!);
+                continue;
+            }
+
+            var output = row.GetProperty("output").GetString()!;
+            var history = History(row.GetProperty("history"));
+            if (row.TryGetProperty("error", out _))
+            {
+                var read = () => tokenizer.ProcessResponse(output, history);
+                read.Should().Throw<ToolCallException>("the reference fails on {0} too", output);
+                _compared++;
+                continue;
+            }
+
+            var response = tokenizer.ProcessResponse(output, history);
+            var expected = row.GetProperty("response");
+            if (expected.ValueKind == JsonValueKind.String)
+            {
+                Same([(response.Content, response.ToolName)], [(expected.GetString()!, null)], "answer", output);
+            }
+            else
+            {
+                Same([response.ToolName!], [expected.GetProperty("name").GetString()!], "tool of", output);
+                if (expected.TryGetProperty("content", out var content))
+                    Same([response.Content], [content.GetString()!], "content of", output);
+                else
+                    Same([JsonElement.DeepEquals(response.ToolCall!.Arguments, expected.GetProperty("parameters"))], [true], "arguments of", output);
+            }
+
+            history.AddRange(response.Messages);
+            var all = History(row.GetProperty("new_history"));
+            Same(history.Select(m => (m.Role, m.Content, m.Metadata)), all.Select(m => (m.Role, m.Content, m.Metadata)), "history after", output);
+        }
+
+        Report(caseName);
+    }
+
+    private static ChatRole Role(string name) => Enum.Parse<ChatRole>(name, ignoreCase: true);
+
+    /// <summary>A recorded history: rounds of two strings, or messages.</summary>
+    private static ChatHistory History(JsonElement json)
+    {
+        var history = new ChatHistory();
+        foreach (var item in json.EnumerateArray())
+        {
+            if (item.ValueKind == JsonValueKind.Array)
+            {
+                history.AddUser(item[0].GetString()!).AddAssistant(item[1].GetString()!);
+                continue;
+            }
+
+            history.Add(new ChatMessage(Role(item.GetProperty("role").GetString()!), item.GetProperty("content").GetString()!)
+            {
+                Metadata = item.TryGetProperty("metadata", out var metadata) ? metadata.GetString()! : "",
+                Tools = item.TryGetProperty("tools", out var tools) ? tools : null,
+            });
+        }
+
+        return history;
     }
 
     private static TokenizerOptions Options(ConformanceCase recorded) => new()

@@ -3,8 +3,8 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Formats;
 
 /// <summary>
-/// Bytes at a fixed address that stay valid as long as this object is reachable and not disposed: a mapped file, native memory or a
-/// pinned array. Whoever keeps a pointer into it keeps the region, or a reference of its own to the storage.
+/// Bytes at a fixed address that stay valid as long as this object is reachable and not disposed: a mapped file or native
+/// memory. Whoever keeps a pointer into it keeps the region, or a reference of its own to the storage.
 /// </summary>
 internal sealed unsafe class ByteRegion : IDisposable
 {
@@ -50,7 +50,12 @@ internal sealed unsafe class ByteRegion : IDisposable
     public static ByteRegion Allocate(string name, long length) => new(name, new NativeStorage(length));
 
     /// <summary>A copy of bytes that are already in memory.</summary>
-    public static ByteRegion Copy(string name, ReadOnlySpan<byte> bytes) => new(name, new PinnedStorage(bytes));
+    public static ByteRegion Copy(string name, ReadOnlySpan<byte> bytes)
+    {
+        var region = Allocate(name, bytes.Length);
+        bytes.CopyTo(region.Writable(0, bytes.Length));
+        return region;
+    }
 
     /// <summary>A checked view. Keep the region reachable while the span is in use.</summary>
     public ReadOnlySpan<byte> Span(long offset, long count)

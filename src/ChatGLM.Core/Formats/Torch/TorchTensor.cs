@@ -10,7 +10,7 @@ internal sealed class TorchTensor
     public const int MaxRank = 64;
 
     /// <summary>An expanded tensor (stride 0) is larger than its storage; beyond this many bytes that is an attack on memory.</summary>
-    private const long MaxExpandedBytes = 256L << 20;
+    private const long MaxExpandedBytes = 64L << 20;
 
     private TorchTensor(TorchStorage storage, long offset, long[] shape, long[] strides, long elements)
     {

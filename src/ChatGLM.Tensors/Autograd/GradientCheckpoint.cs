@@ -4,7 +4,7 @@ namespace ChatGLM.Tensors;
 /// Gradient checkpointing (Chen et al. 2016; <c>torch.utils.checkpoint</c>): a part of a model keeps only its inputs and is computed a second time in the backward
 /// pass. Parameters inside it get their gradients whether or not an input needs one.
 /// </summary>
-public static class Checkpoint
+public static class GradientCheckpoint
 {
     /// <summary>Runs a part of a model with one input and one output.</summary>
     /// <param name="body">What is run, now and again in the backward pass; it must do the same both times.</param>
@@ -106,7 +106,7 @@ public static class Checkpoint
                 if (!outputs.Select(output => output.Shape).SequenceEqual(_outputShapes))
                 {
                     throw new TensorException(
-                        nameof(Checkpoint), $"the body gave {Describe(_outputShapes)} the first time and {Describe(outputs.Select(output => output.Shape))} in the backward pass; it has to do the same both times.");
+                        nameof(GradientCheckpoint), $"the body gave {Describe(_outputShapes)} the first time and {Describe(outputs.Select(output => output.Shape))} in the backward pass; it has to do the same both times.");
                 }
 
                 return Array.ConvertAll(outputs, scope.Keep);

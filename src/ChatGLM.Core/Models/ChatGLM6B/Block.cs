@@ -1,0 +1,32 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models.ChatGLM6B;
+
+/// <summary>A layer: normalise, attend, normalise, feed forward. The residuals are the normalised inputs, scaled up with depth.</summary>
+internal sealed class Block : Module
+{
+    private readonly ModuleSlot<LayerNorm> _inputLayernorm;
+    private readonly ModuleSlot<SelfAttention> _attention;
+    private readonly ModuleSlot<LayerNorm> _postAttentionLayernorm;
+    private readonly ModuleSlot<Mlp> _mlp;
+    private readonly float _alpha;
+
+    public Block(WeightScope scope, ChatGLM6BConfig config, int layer)
+    {
+        var epsilon = (float)config.LayernormEpsilon;
+        _inputLayernorm = Child("input_layernorm", new LayerNorm(scope["input_layernorm"], config.HiddenSize, epsilon));
+        _attention = Child("attention", new SelfAttention(scope["attention"], config, layer));
+        _postAttentionLayernorm = Child("post_attention_layernorm", new LayerNorm(scope["post_attention_layernorm"], config.HiddenSize, epsilon));
+        _mlp = Child("mlp", new Mlp(scope["mlp"], config));
+        _alpha = (float)Math.Sqrt(2.0 * config.NumLayers);
+    }
+
+    /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
+    public Tensor Forward(Tensor hidden, LayerContext context)
+    {
+        var attentionInput = _inputLayernorm.Value.Forward(hidden);
+        var attended = _attention.Value.Forward(attentionInput, context);
+        var mlpInput = _postAttentionLayernorm.Value.Forward(Functional.Add(attended, attentionInput, _alpha));
+        return Functional.Add(_mlp.Value.Forward(mlpInput), mlpInput, _alpha);
+    }
+}
