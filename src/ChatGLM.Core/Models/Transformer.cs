@@ -136,9 +136,9 @@ internal abstract class Transformer : Module
     private Tensor Recompute(int layer, Tensor hidden, LayerContext context)
     {
         if (context.Prefix is not { } prefix)
-            return Checkpoint.Run(x => RunLayer(layer, x, context), hidden, _generator);
+            return GradientCheckpoint.Run(x => RunLayer(layer, x, context), hidden, _generator);
         // The prefix is trained: its keys and values of this layer are inputs, so that their gradients find the way out.
-        return Checkpoint.Run(
+        return GradientCheckpoint.Run(
             inputs => [RunLayer(layer, inputs[0], context.WithPrefix(layer, inputs[1], inputs[2]))], [hidden, prefix[layer].Key, prefix[layer].Value], _generator)[0];
     }
 
