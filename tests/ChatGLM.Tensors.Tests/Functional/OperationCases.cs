@@ -75,7 +75,7 @@ internal sealed class OperationCases
         Add("silu", () => [Normal(3, 4)], x => Functional.Silu(x[0]));
         Add("tanh", () => [Normal(3, 4)], x => Functional.Tanh(x[0]));
         Add("sigmoid", () => [Normal(3, 4)], x => Functional.Sigmoid(x[0]));
-        Add("relu", () => [Tensor.From([-2f, -0.5f, 0.5f, 2f], [4], _backend)], x => Functional.Relu(x[0]));
+        Add("relu", () => [Values(values => new[] { -2f, -0.5f, 0.5f, 2f }.CopyTo(values, 0), [4])], x => Functional.Relu(x[0]));
         Add("softplus", () => [Normal(3, 4)], x => Functional.Softplus(x[0]));
         Add("exp", () => [Normal(3, 4)], x => Functional.Exp(x[0]));
         Add("log", () => [Positive(3, 4)], x => Functional.Log(x[0]));
