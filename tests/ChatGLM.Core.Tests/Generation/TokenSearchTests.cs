@@ -227,11 +227,12 @@ public sealed class TokenSearchTests
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        Allocated(10);
-        var (few, many) = (Allocated(20), Allocated(120));
+        Allocated(120);
+        // Scratch comes once, as it is first needed; two long runs have all of it.
+        var (few, many) = (Allocated(120), Allocated(220));
         // What grows with the number of tokens is the lists of ids (reserved, reordered, returned), four bytes a token in each.
         var rows = 2 * beams;
-        (many - few).Should().BeLessThanOrEqualTo(100 * rows * sizeof(int) * 4 + 1024);
+        (many - few).Should().BeLessThanOrEqualTo(100 * rows * sizeof(int) * 4);
     }
 
     private static GenerationResult Run(
