@@ -1,6 +1,5 @@
 using ChatGLM.Formats;
 using ChatGLM.Tensors;
-using Checkpoint = ChatGLM.Formats.Checkpoint;
 
 namespace ChatGLM.Models;
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
+using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
-using Checkpoint = ChatGLM.Formats.Checkpoint;
 
 namespace ChatGLM.Models;
 

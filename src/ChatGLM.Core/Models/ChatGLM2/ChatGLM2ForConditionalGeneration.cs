@@ -1,3 +1,4 @@
+using ChatGLM.Generation;
 using ChatGLM.Models.ChatGLM2;
 using ChatGLM.Tensors;
 
@@ -14,6 +15,9 @@ internal sealed class ChatGLM2ForConditionalGeneration : ChatGLMForConditionalGe
     private protected override Transformer Transformer => _transformer.Value;
 
     private protected override Tensor Score(Tensor hidden) => _transformer.Value.Score(hidden);
+
+    /// <inheritdoc/>
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(8192, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.8, Temperature = 0.8 };
 
     internal override bool CanContinueFromCache => true;
 

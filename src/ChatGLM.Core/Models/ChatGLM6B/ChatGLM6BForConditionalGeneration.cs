@@ -1,3 +1,4 @@
+using ChatGLM.Generation;
 using ChatGLM.Models.ChatGLM6B;
 using ChatGLM.Tensors;
 
@@ -25,6 +26,12 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     private protected override Transformer Transformer => _transformer.Value;
 
     private protected override Tensor Score(Tensor hidden) => _lmHead.Value.Forward(hidden);
+
+    /// <inheritdoc/>
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
+
+    // The first vocabulary begins with 20,000 image tokens.
+    internal override int InvalidScoreToken => Config.VocabularySize == 150528 ? 20005 : base.InvalidScoreToken;
 
     // A context that grows changes the keys of all of it: everything attends to everything.
     internal override bool CanContinueFromCache => false;

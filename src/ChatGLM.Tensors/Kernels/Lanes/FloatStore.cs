@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ChatGLM.Tensors;
 
 /// <summary>Numbers of any floating-point type, read and written as float32 a block at a time.</summary>
@@ -7,6 +9,7 @@ internal static unsafe class FloatStore
     public const int BlockLength = 512;
 
     /// <summary>Widens (float64: rounds) numbers into float32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Load<T>(DType dtype, void* source, long at, float* target, int count)
         where T : unmanaged, ILanes<T>
     {
@@ -40,6 +43,7 @@ internal static unsafe class FloatStore
     }
 
     /// <summary>Rounds float32 numbers to the type, ties to even.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store<T>(DType dtype, float* source, void* target, long at, int count)
         where T : unmanaged, ILanes<T>
     {

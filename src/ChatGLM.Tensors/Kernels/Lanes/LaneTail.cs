@@ -6,6 +6,7 @@ namespace ChatGLM.Tensors;
 internal static unsafe class LaneTail
 {
     /// <summary>Loads <paramref name="count"/> numbers; the other lanes hold <paramref name="fill"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static T Load<T>(float* source, int count, float fill = 0)
         where T : unmanaged, ILanes<T>
     {
@@ -16,6 +17,7 @@ internal static unsafe class LaneTail
     }
 
     /// <summary>Loads a mask from <paramref name="count"/> bytes; the other lanes are not set.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static T LoadNonZero<T>(byte* source, int count)
         where T : unmanaged, ILanes<T>
     {
@@ -26,6 +28,7 @@ internal static unsafe class LaneTail
     }
 
     /// <summary>Stores the first <paramref name="count"/> lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store<T>(T value, float* target, int count)
         where T : unmanaged, ILanes<T>
     {
