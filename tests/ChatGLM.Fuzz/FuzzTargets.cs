@@ -12,5 +12,7 @@ public static class FuzzTargets
         new("zip", ZipTarget.Read, ZipTarget.Seeds, ZipTarget.Grammar),
         new("pickle", PickleTarget.Read, PickleTarget.Seeds, PickleTarget.Grammar),
         new("torch-legacy", TorchLegacyTarget.Read, TorchLegacyTarget.Seeds, TorchLegacyTarget.Grammar),
+        new("sentencepiece", SentencePieceTarget.Read, SentencePieceTarget.Seeds, SentencePieceTarget.Grammar),
+        new("tokenizer-config", TokenizerConfigTarget.Read, TokenizerConfigTarget.Seeds),
     ];
 }

@@ -21,6 +21,9 @@ internal sealed class TokenizerConfig
     /// <exception cref="TokenizerException">The file is no JSON object.</exception>
     public static TokenizerConfig Parse(string path, ReadOnlyMemory<byte> utf8)
     {
+        // JsonDocument finds this out only when the string in question is asked for.
+        if (!System.Text.Unicode.Utf8.IsValid(utf8.Span))
+            throw new TokenizerException($"{path}: this is no UTF-8 text. Download the file again.");
         try
         {
             using var document = JsonDocument.Parse(utf8);

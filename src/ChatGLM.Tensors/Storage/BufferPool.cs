@@ -12,8 +12,12 @@ public sealed class BufferPool
 {
     private const int AlignmentBytes = 64;
     private const long CollectionFloorBytes = 256L << 20;
+    private const long IdleFloorBytes = 64L << 20;
 
-    private readonly ConcurrentDictionary<long, ConcurrentBag<nint>> _free = new();
+    // Nothing in here may have a finalizer of its own (as ConcurrentBag has): a storage that nobody disposed comes back from the finalizer thread, and when the pool
+    // was dropped with it, in any order with whatever else is unreachable.
+    private readonly ConcurrentDictionary<long, Stack<nint>> _free = new();
+    private volatile bool _dropped;
     private long _loanedBytes;
     private long _loanedBuffers;
     private long _idleBytes;
@@ -22,7 +26,11 @@ public sealed class BufferPool
     private long _collectAtBytes = CollectionFloorBytes;
 
     /// <summary>Frees the buffers that lie in the pool.</summary>
-    ~BufferPool() => Trim();
+    ~BufferPool()
+    {
+        _dropped = true;
+        Trim();
+    }
 
     /// <summary>The bytes of all buffers on loan now.</summary>
     public long LoanedBytes => Interlocked.Read(ref _loanedBytes);
@@ -50,7 +58,7 @@ public sealed class BufferPool
         if (loanedBytes > Interlocked.Read(ref _collectAtBytes))
             loanedBytes = CollectDroppedHandles();
         RaisePeak(loanedBytes);
-        if (_free.TryGetValue(capacityBytes, out var bag) && bag.TryTake(out var pointer))
+        if (TryTake(capacityBytes, out var pointer))
             Interlocked.Add(ref _idleBytes, -capacityBytes);
         else
             pointer = Allocate(capacityBytes);
@@ -60,9 +68,9 @@ public sealed class BufferPool
     /// <summary>Gives the idle buffers back to the operating system.</summary>
     public unsafe void Trim()
     {
-        foreach (var (capacityBytes, bag) in _free)
+        foreach (var capacityBytes in _free.Keys)
         {
-            while (bag.TryTake(out var pointer))
+            while (TryTake(capacityBytes, out var pointer))
             {
                 Interlocked.Add(ref _idleBytes, -capacityBytes);
                 NativeMemory.AlignedFree((void*)pointer);
@@ -76,8 +84,26 @@ public sealed class BufferPool
         Interlocked.Decrement(ref _loanedBuffers);
         if (recovered)
             Interlocked.Increment(ref _recoveredBuffers);
-        Interlocked.Add(ref _idleBytes, capacityBytes);
-        _free.GetOrAdd(capacityBytes, static _ => []).Add(pointer);
+        // What a step needs at once is worth keeping. More than that are sizes that went out of use, such as those of a shorter chat.
+        if (Interlocked.Add(ref _idleBytes, capacityBytes) > Math.Max(IdleFloorBytes, PeakLoanedBytes))
+            Trim();
+        var stack = _free.GetOrAdd(capacityBytes, static _ => new Stack<nint>());
+        lock (stack)
+            stack.Push(pointer);
+        if (_dropped)
+            Trim();
+    }
+
+    private bool TryTake(long capacityBytes, out nint pointer)
+    {
+        if (!_free.TryGetValue(capacityBytes, out var stack))
+        {
+            pointer = 0;
+            return false;
+        }
+
+        lock (stack)
+            return stack.TryPop(out pointer);
     }
 
     private unsafe nint Allocate(long capacityBytes)

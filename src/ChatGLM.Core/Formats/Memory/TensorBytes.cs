@@ -3,7 +3,11 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Formats;
 
 /// <summary>The elements of one tensor, contiguous and in the machine's (little-endian) order, with the memory that holds them.</summary>
-internal readonly struct TensorBytes(ByteRegion owner, long offset, long length)
+/// <param name="owner">The memory.</param>
+/// <param name="offset">Where the elements begin in it.</param>
+/// <param name="length">How many bytes they have.</param>
+/// <param name="isCopy">Whether the memory was made for these elements alone.</param>
+internal readonly struct TensorBytes(ByteRegion owner, long offset, long length, bool isCopy = false)
 {
     /// <summary>Large enough to keep a disk busy, small enough to stay in reach of a cache.</summary>
     private const int ChunkBytes = 1 << 22;
@@ -41,7 +45,10 @@ internal readonly struct TensorBytes(ByteRegion owner, long offset, long length)
         {
             var storage = Owner.Storage;
             storage.Retain();
-            return new Tensor(backend, storage, shape, dtype, Offset);
+            var tensor = new Tensor(backend, storage, shape, dtype, Offset);
+            if (isCopy)
+                Owner.Dispose(); // the tensor's is then the only reference, and disposing the tensor frees the memory
+            return tensor;
         }
 
         var copy = Tensor.Empty(shape, dtype, backend);

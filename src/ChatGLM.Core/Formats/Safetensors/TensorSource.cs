@@ -48,6 +48,7 @@ internal sealed class TensorSource
         var expected = shape;
         return new TensorSource(name, dtype, sizes, stream =>
         {
+            using var scope = new TensorScope(); // frees what is made here, and nothing that was there before
             var value = tensor();
             if (value.Shape != expected || value.DType != dtype)
                 throw new InvalidOperationException($"'{name}' was announced as {dtype} {expected}, but is {value.DType} {value.Shape}.");

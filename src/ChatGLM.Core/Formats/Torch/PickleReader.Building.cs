@@ -79,8 +79,8 @@ internal ref partial struct PickleReader
 
     private void Reduce()
     {
-        var args = (Pop() as PickleSequence)?.Items;
-        if (Pop() is not PickleGlobal global || args is null)
+        var tuple = Pop();
+        if (Pop() is not PickleGlobal global || tuple is not PickleSequence { Kind: PickleSequenceKind.Tuple, Items: var args })
             throw Damaged("it calls something that is no function, or with arguments that are no tuple");
         Push(global.Kind switch
         {

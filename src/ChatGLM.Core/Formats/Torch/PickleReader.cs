@@ -16,8 +16,8 @@ namespace ChatGLM.Formats;
 /// </remarks>
 internal ref partial struct PickleReader
 {
-    /// <summary>The pickle of the largest snapshot has less than a megabyte; its weights are not in it.</summary>
-    public const int MaxBytes = 64 << 20;
+    /// <summary>The pickle of the largest snapshot has less than a megabyte; its weights are not in it. A pickle may take some 16 times its size in memory.</summary>
+    public const int MaxBytes = 32 << 20;
 
     /// <summary>Values on the stack, in the memo and made altogether.</summary>
     private const int MaxObjects = 1 << 22;

@@ -108,7 +108,7 @@ internal sealed class TorchTensor
         }
 
         GC.KeepAlive(storage.Owner);
-        return new TensorBytes(copy, 0, LengthInBytes);
+        return new TensorBytes(copy, 0, LengthInBytes, isCopy: true);
     }
 
     /// <summary>Counts through the indices like an odometer, one row of the last dimension a turn.</summary>

@@ -9,28 +9,30 @@ internal sealed partial class WorkerPool
     /// <summary>Lends memory with undefined content, 64-byte aligned, to the thread that asks; give it back with <c>using</c>. Nothing is allocated once the buffers have grown.</summary>
     public Scratch RentScratch(long byteLength)
     {
-        ScratchBuffer? small = null;
-        for (var slot = 0; slot < _idleScratch.Length; slot++)
+        while (true)
         {
-            if (Volatile.Read(ref _idleScratch[slot]) is null || Interlocked.Exchange(ref _idleScratch[slot], null) is not { } buffer)
-                continue;
-            if (buffer.ByteLength >= byteLength)
+            // The smallest that is large enough; else the largest makes room for a larger one, or every size ever asked for would stay.
+            var (slot, best) = (-1, (ScratchBuffer?)null);
+            for (var i = 0; i < _idleScratch.Length; i++)
             {
-                if (small is not null)
-                    ReturnScratch(small);
-                return new Scratch(this, buffer);
+                if (Volatile.Read(ref _idleScratch[i]) is { } buffer && (best is null || IsBetter(buffer.ByteLength, best.ByteLength, byteLength)))
+                    (slot, best) = (i, buffer);
             }
 
-            if (small is not null)
-                ReturnScratch(buffer);
-            else
-                small = buffer;
+            if (best is null)
+                return new Scratch(this, new ScratchBuffer(byteLength));
+            if (Interlocked.CompareExchange(ref _idleScratch[slot], null, best) != best)
+                continue; // another thread was faster
+            if (best.ByteLength >= byteLength)
+                return new Scratch(this, best);
+            best.Free();
+            return new Scratch(this, new ScratchBuffer(byteLength + (byteLength / 8)));
         }
-
-        // The one that is too small makes room for the larger one; otherwise every size ever asked for would stay.
-        small?.Free();
-        return new Scratch(this, new ScratchBuffer(byteLength + (byteLength / 8)));
     }
+
+    private static bool IsBetter(long byteLength, long thanByteLength, long wanted) => byteLength >= wanted
+        ? thanByteLength < wanted || byteLength < thanByteLength
+        : thanByteLength < wanted && byteLength > thanByteLength;
 
     private void ReturnScratch(ScratchBuffer buffer)
     {

@@ -26,6 +26,9 @@ internal sealed partial class WorkerPool : IDisposable
     /// <summary>How many threads compute, the caller's among them.</summary>
     public int Threads { get; }
 
+    /// <summary>The threads, for tests that outlive the pool.</summary>
+    internal WorkerCrew Crew => _crew;
+
     /// <summary>How many worker threads are alive: what a test of leaks counts.</summary>
     internal int LiveWorkers => _crew.LiveWorkers;
 

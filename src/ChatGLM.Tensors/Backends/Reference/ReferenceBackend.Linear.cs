@@ -8,7 +8,7 @@ public partial class ReferenceBackend
         var w = ((DenseWeight)weight).Tensor;
         var (rows, columns) = (weight.InFeatures, weight.OutFeatures);
         var y = New(x.Shape.With(x.Shape.Rank - 1, columns));
-        for (long row = 0; row < x.Shape.RowCount; row++)
+        for (long row = 0; row < y.Shape.RowCount; row++)
         {
             for (var column = 0; column < columns; column++)
             {
@@ -28,7 +28,7 @@ public partial class ReferenceBackend
         var w = ((DenseWeight)weight).Tensor;
         var (inputs, outputs) = (weight.InFeatures, weight.OutFeatures);
         var dx = New(dy.Shape.With(dy.Shape.Rank - 1, inputs));
-        for (long row = 0; row < dy.Shape.RowCount; row++)
+        for (long row = 0; row < dx.Shape.RowCount; row++)
         {
             for (var i = 0; i < inputs; i++)
             {

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using System.Diagnostics;
+
+namespace ChatGLM.Benchmarks.Ceilings;
+
+/// <summary>
+/// The quick mode: measures what the processor allows and what the kernels reach in one run, in turns, so that other load on the machine falls on both, and prints the ratio of the
+/// best turns.
+/// </summary>
+internal static class CeilingsCommand
+{
+    public static Command Create()
+    {
+        var rounds = new Option<int>("--rounds") { Description = "How often everything is measured; the best round counts.", DefaultValueFactory = _ => 7 };
+        var threads = new Option<int>("--threads") { Description = "How many threads compute.", DefaultValueFactory = _ => 2 };
+        var vectorBits = new Option<int>("--vector-bits") { Description = "The widest vectors to use: 512, 256, 128 or 0.", DefaultValueFactory = _ => 512 };
+        var filter = new Option<string>("--only") { Description = "Measure only rows whose name contains this, and their ceilings.", DefaultValueFactory = _ => "" };
+        var json = new Option<FileInfo?>("--json") { Description = "Write the rows to this file as well." };
+        var command = new Command("ceilings", "Read bandwidth and FMA peak of this machine, and how near the kernels come to them.") { rounds, threads, vectorBits, filter, json };
+        command.SetAction(parsed =>
+        {
+            var options = new Tensors.CpuBackendOptions { Threads = parsed.GetValue(threads), MaxVectorBits = parsed.GetValue(vectorBits) };
+            var rows = Measure(options, parsed.GetValue(rounds), parsed.GetValue(filter)!);
+            ResultTable.Print(rows, Console.Out);
+            if (parsed.GetValue(json) is { } file)
+                ResultTable.WriteJson(rows, file);
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<ResultRow> Measure(Tensors.CpuBackendOptions options, int rounds, string filter)
+    {
+        // A new kind of row is one more entry here.
+        var backend = new Tensors.CpuBackend(options);
+        using var bfloat16 = new ColdWeights(backend, Tensors.DType.BFloat16);
+        using var float16 = new ColdWeights(backend, Tensors.DType.Float16);
+        Measurement[] all =
+        [
+            new ReadBandwidth(backend, bfloat16),
+            new FmaPeak(backend),
+            new GemmMeasurement(backend, 2048),
+            new MatVecMeasurement("matvec.bf16", backend, bfloat16, rows: 1),
+            new MatVecMeasurement("matvec.f16", backend, float16, rows: 1),
+            new MatVecMeasurement("matvec4.bf16", backend, bfloat16, rows: 4),
+        ];
+        var chosen = all.Where(row => row.Ceiling is null || row.Name.Contains(filter, StringComparison.Ordinal)).ToArray();
+        var best = new double[chosen.Length];
+        for (var round = -1; round < rounds; round++)
+        {
+            for (var i = 0; i < chosen.Length; i++)
+            {
+                var start = Stopwatch.GetTimestamp();
+                var work = chosen[i].Run();
+                var rate = work / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                if (round >= 0) // the first one warms up
+                    best[i] = Math.Max(best[i], rate);
+            }
+        }
+
+        var values = chosen.Select((row, i) => (row.Name, Value: best[i])).ToDictionary(row => row.Name, row => row.Value);
+        var rows = chosen.Select((row, i) => new ResultRow(row.Name, best[i], row.Unit, row.Ceiling, row.Ceiling is null ? null : best[i] / values[row.Ceiling])).ToArray();
+        foreach (var row in all)
+            row.Dispose();
+        return rows;
+    }
+}

@@ -1,0 +1,55 @@
+namespace ChatGLM.Tensors.Kernels;
+
+/// <summary>
+/// The vector operations that the matrix kernels are written in, one implementation for each width, so that a kernel is written once. Lanes are float32; the bit operations
+/// look at the same lanes as 32-bit integers.
+/// </summary>
+/// <typeparam name="TVec">The vector, or float for scalar code.</typeparam>
+internal unsafe interface ISimd<TVec>
+    where TVec : struct
+{
+    /// <summary>Lanes of a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>Rows of the micro-kernel's tile: as many as the registers hold accumulators for, two vectors each.</summary>
+    static abstract int TileRows { get; }
+
+    static abstract TVec Zero { get; }
+
+    static abstract TVec Load(float* source);
+
+    static abstract void Store(float* target, TVec value);
+
+    /// <summary>Count 16-bit values, each zero-extended into a lane's bits.</summary>
+    static abstract TVec LoadUInt16(byte* source);
+
+    static abstract TVec Broadcast(float value);
+
+    static abstract TVec BroadcastBits(uint bits);
+
+    static abstract TVec Add(TVec a, TVec b);
+
+    static abstract TVec Multiply(TVec a, TVec b);
+
+    /// <summary>a * b + c, rounded once where the processor can.</summary>
+    static abstract TVec MultiplyAdd(TVec a, TVec b, TVec c);
+
+    /// <summary>The smaller one; either one if one is NaN.</summary>
+    static abstract TVec Min(TVec a, TVec b);
+
+    static abstract TVec And(TVec a, TVec b);
+
+    static abstract TVec Or(TVec a, TVec b);
+
+    static abstract TVec AddBits(TVec a, TVec b);
+
+    static abstract TVec ShiftLeft(TVec a, int bits);
+
+    static abstract TVec ShiftRight(TVec a, int bits);
+
+    /// <summary>The sum of all lanes, in a fixed tree.</summary>
+    static abstract float Sum(TVec a);
+
+    /// <summary>Transposes Count x Count numbers. Source rows from <paramref name="rows"/> on are not read and count as zero; all Count rows of the target are written. Strides in floats.</summary>
+    static abstract void Transpose(float* source, nint sourceStride, int rows, float* target, nint targetStride);
+}

@@ -1,0 +1,65 @@
+using System.Runtime.CompilerServices;
+
+namespace ChatGLM.Tensors.Kernels;
+
+/// <summary>Plain scalar code, for processors without vectors and as a check on the others.</summary>
+internal unsafe struct SimdScalar : ISimd<float>
+{
+    public static int Count => 1;
+
+    public static int TileRows => 4;
+
+    public static float Zero => 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Load(float* source) => *source;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float* target, float value) => *target = value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float LoadUInt16(byte* source) => FromBits(Unsafe.ReadUnaligned<ushort>(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Broadcast(float value) => value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float BroadcastBits(uint bits) => FromBits(bits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Add(float a, float b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Multiply(float a, float b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MultiplyAdd(float a, float b, float c) => float.MultiplyAddEstimate(a, b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Min(float a, float b) => a < b ? a : b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float And(float a, float b) => FromBits(Bits(a) & Bits(b));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Or(float a, float b) => FromBits(Bits(a) | Bits(b));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float AddBits(float a, float b) => FromBits(Bits(a) + Bits(b));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float ShiftLeft(float a, int bits) => FromBits(Bits(a) << bits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float ShiftRight(float a, int bits) => FromBits(Bits(a) >> bits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(float a) => a;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Transpose(float* source, nint sourceStride, int rows, float* target, nint targetStride) => *target = rows > 0 ? *source : 0;
+
+    private static uint Bits(float value) => BitConverter.SingleToUInt32Bits(value);
+
+    private static float FromBits(uint bits) => BitConverter.UInt32BitsToSingle(bits);
+}
