@@ -32,7 +32,7 @@ internal sealed class TinyTransformer(Dictionary<string, Tensor> parameters)
         for (var layer = 0; layer < 2; layer++)
         {
             var prefix = $"layers.{layer}.";
-            x = Checkpointed ? Checkpoint.Run(input => Layer(prefix, input), x, Generator) : Layer(prefix, x);
+            x = Checkpointed ? GradientCheckpoint.Run(input => Layer(prefix, input), x, Generator) : Layer(prefix, x);
         }
 
         return scope.Keep(Functional.Linear(x, Weight("embedding.weight")));

@@ -75,8 +75,8 @@ public sealed class TrainingTests(ITestOutputHelper output)
             loss.Backward();
             if (step == 0)
                 Compare("gradient", recorded.Tensors("gradients", backend), parameter => parameter.Grad!, 2e-6);
-            ((double)loss.Item()).Should().BeApproximately(recorded.Losses[step], 2e-6);
-            GradientClipping.ClipNorm(parameters, 0.5).Should().BeApproximately(recorded.Norms[step], 1e-5);
+            ((double)loss.Item()).Should().BeApproximately(recorded.Losses[step], 2e-6 * recorded.Losses[step]);
+            GradientClipping.ClipNorm(parameters, 0.5).Should().BeApproximately(recorded.Norms[step], 5e-6 * recorded.Norms[step]);
             GradientClipping.Norm(parameters).Should().BeApproximately(0.5, 1e-5);
             optimizer.Step();
         }
