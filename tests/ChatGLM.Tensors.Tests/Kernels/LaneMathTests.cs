@@ -3,6 +3,7 @@ using Xunit.Abstractions;
 namespace ChatGLM.Tensors.Tests.Kernels;
 
 /// <summary>Holds the elementary functions to the bounds that their comments state, over a dense sweep of the float32 numbers.</summary>
+[Collection(KernelCheck.Collection)]
 public class LaneMathTests(ITestOutputHelper output)
 {
     [Fact]

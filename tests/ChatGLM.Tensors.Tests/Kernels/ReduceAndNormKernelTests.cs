@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class ReduceAndNormKernelTests
 {
     [Theory]
@@ -75,7 +76,7 @@ public class ReduceAndNormKernelTests
     {
         using var scope = new TensorScope();
         var b = Backends[0];
-        FluentActions.Invoking(() => b.RmsNorm(Normal(b, [2, 8], 1), Normal(b, [7], 1), 1e-5f)).Should().Throw<TensorException>().WithMessage("RmsNorm: weight [[]7[]]*");
+        FluentActions.Invoking(() => b.RmsNorm(Normal(b, [2, 8], 1), Normal(b, [7], 1), 1e-5f)).Should().Throw<TensorException>().WithMessage("RmsNorm: weight [7]*");
         FluentActions.Invoking(() => b.LayerNorm(Normal(b, [2, 8], 1), Normal(b, [8], 1), Normal(b, [9], 1), 1e-5f)).Should().Throw<TensorException>();
     }
 }
