@@ -14,5 +14,6 @@ public static class FuzzTargets
         new("torch-legacy", TorchLegacyTarget.Read, TorchLegacyTarget.Seeds, TorchLegacyTarget.Grammar),
         new("sentencepiece", SentencePieceTarget.Read, SentencePieceTarget.Seeds, SentencePieceTarget.Grammar),
         new("tokenizer-config", TokenizerConfigTarget.Read, TokenizerConfigTarget.Seeds),
+        new("generation-config", GenerationConfigTarget.Read, GenerationConfigTarget.Seeds, GenerationConfigTarget.Grammar),
     ];
 }
