@@ -23,7 +23,7 @@ public sealed class FuzzRunner(FuzzTarget target, ulong seed)
     private long _mostAllocated;
 
     /// <summary>How long one input may take. Generous, as a busy machine stalls; a reader that hangs takes forever.</summary>
-    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Where failing inputs are saved.</summary>
     public string FailureFolder { get; init; } = Path.Combine(Path.GetTempPath(), "chatglm-fuzz");

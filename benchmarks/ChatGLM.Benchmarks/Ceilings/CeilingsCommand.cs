@@ -39,9 +39,12 @@ internal static class CeilingsCommand
             new ReadBandwidth(backend, bfloat16),
             new FmaPeak(backend),
             new GemmMeasurement(backend, 2048),
-            new MatVecMeasurement("matvec.bf16", backend, bfloat16, rows: 1),
-            new MatVecMeasurement("matvec.f16", backend, float16, rows: 1),
-            new MatVecMeasurement("matvec4.bf16", backend, bfloat16, rows: 4),
+            new LinearMeasurement("matvec.bf16", backend, bfloat16, rows: 1),
+            new LinearMeasurement("matvec.f16", backend, float16, rows: 1),
+            new LinearMeasurement("linear4.bf16", backend, bfloat16, rows: 4),
+            new LinearMeasurement("linear8.f16", backend, float16, rows: 8),
+            new LinearMeasurement("linear32.bf16", backend, bfloat16, rows: 32),
+            new LinearMeasurement("linear128.bf16", backend, bfloat16, rows: 128),
         ];
         var chosen = all.Where(row => row.Ceiling is null || row.Name.Contains(filter, StringComparison.Ordinal)).ToArray();
         var best = new double[chosen.Length];

@@ -22,27 +22,31 @@ internal sealed unsafe class ReadBandwidth(CpuBackend backend, ColdWeights memor
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int task)
         {
-            var step = byteLength / sums.Length / 4096 * 4096;
-            var at = data + (task * step);
-            var end = at + step;
+            // Four streams at once, in other pages: more requests to memory are on their way than one stream can cause.
+            var stream = byteLength / sums.Length / 4 / 64 * 64;
+            var at = data + (task * 4 * stream);
+            var end = at + stream;
             Vector512<ulong> a = default, b = default, c = default, d = default;
-            for (; at < end; at += 256)
+            for (; at < end; at += 64)
             {
-                if (Sse.IsSupported)
-                {
-                    Sse.Prefetch0(at + 4096);
-                    Sse.Prefetch0(at + 4096 + 64);
-                    Sse.Prefetch0(at + 4096 + 128);
-                    Sse.Prefetch0(at + 4096 + 192);
-                }
-
+                Prefetch(at);
+                Prefetch(at + stream);
+                Prefetch(at + (2 * stream));
+                Prefetch(at + (3 * stream));
                 a ^= Vector512.Load((ulong*)at);
-                b ^= Vector512.Load((ulong*)(at + 64));
-                c ^= Vector512.Load((ulong*)(at + 128));
-                d ^= Vector512.Load((ulong*)(at + 192));
+                b ^= Vector512.Load((ulong*)(at + stream));
+                c ^= Vector512.Load((ulong*)(at + (2 * stream)));
+                d ^= Vector512.Load((ulong*)(at + (3 * stream)));
             }
 
             sums[task] = Vector512.Sum(a ^ b ^ c ^ d);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Prefetch(byte* at)
+        {
+            if (Sse.IsSupported)
+                Sse.Prefetch0(at + 4096);
         }
     }
 }

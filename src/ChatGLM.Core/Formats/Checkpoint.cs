@@ -124,7 +124,8 @@ public sealed class Checkpoint : IDisposable
     private static Shape ShapeOf(CheckpointEntry entry)
     {
         if (entry.Shape.Count > Shape.MaxRank || entry.Shape.Any(size => size > int.MaxValue))
-            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' has the shape [{string.Join(", ", entry.Shape)}]; at most {Shape.MaxRank} axes of at most {int.MaxValue} are read.");
+            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' has the shape [{string.Join(", ", entry.Shape)}]; at most "
+                + $"{Shape.MaxRank} axes of at most {int.MaxValue} are read.");
         Span<int> lengths = stackalloc int[entry.Shape.Count];
         for (var axis = 0; axis < lengths.Length; axis++)
             lengths[axis] = (int)entry.Shape[axis];
@@ -161,9 +162,11 @@ public sealed class Checkpoint : IDisposable
         foreach (var (tensor, file) in index.WeightMap)
         {
             if (!_entries.TryGetValue(tensor, out var entry))
-                throw new ShardIndexException(index.Path, $"the tensor '{tensor}' is not in its shard '{file}'. The index and the shards are not of one snapshot: download them again.");
+                throw new ShardIndexException(index.Path, $"the tensor '{tensor}' is not in its shard '{file}'. The index and the shards "
+                    + $"are not of one snapshot: download them again.");
             if (System.IO.Path.GetFileName(entry.File) != file)
-                throw new ShardIndexException(index.Path, $"the tensor '{tensor}' should be in '{file}', but is in '{System.IO.Path.GetFileName(entry.File)}'. Download the snapshot again.");
+                throw new ShardIndexException(index.Path, $"the tensor '{tensor}' should be in '{file}', but is in "
+                    + $"'{System.IO.Path.GetFileName(entry.File)}'. Download the snapshot again.");
         }
     }
 

@@ -43,13 +43,17 @@ internal static class CheckpointDiagnosis
         {
             CheckpointKind.ChatGLM => "This looks like a whole model of ChatGLM-6B's architecture (first generation). Load it with that model's config.json.",
             CheckpointKind.ChatGLM2 => "This looks like a whole model of ChatGLM2-6B's or ChatGLM3-6B's architecture. Load it with that model's config.json.",
-            CheckpointKind.LoraAdapter => "This looks like a LoRA adapter (or another of peft's): small weights that belong on top of a base model. Load the base model first, then "
+            CheckpointKind.LoraAdapter => "This looks like a LoRA adapter (or another of peft's): small weights that belong on top of a "
+                + "base model. Load the base model first, then "
                 + "add the adapter with PeftModel.FromPretrained.",
-            CheckpointKind.PrefixEncoder => "This looks like a P-Tuning v2 prefix (transformer.prefix_encoder.*): it belongs on top of a base model. Load the base model with PreSeqLen "
+            CheckpointKind.PrefixEncoder => "This looks like a P-Tuning v2 prefix (transformer.prefix_encoder.*): it belongs on top of a "
+                + "base model. Load the base model with PreSeqLen "
                 + "set, then the prefix.",
-            CheckpointKind.PromptEmbeddings => "This looks like the virtual tokens of peft's prompt or prefix tuning: they belong on top of a base model. Load the base model first, then "
+            CheckpointKind.PromptEmbeddings => "This looks like the virtual tokens of peft's prompt or prefix tuning: they belong on top of "
+                + "a base model. Load the base model first, then "
                 + "add them with PeftModel.FromPretrained.",
-            CheckpointKind.TrainingState => "This looks like the state of a training run (optimizer, scheduler), not a model's weights. The weights are in another file of the same folder.",
+            CheckpointKind.TrainingState => "This looks like the state of a training run (optimizer, scheduler), not a model's weights. The "
+                + "weights are in another file of the same folder.",
             CheckpointKind.OtherModel => "This looks like a model of another family, which is not supported.",
             _ => $"Its tensors are unknown here; the first are: {string.Join(", ", names.Take(3))}.",
         };

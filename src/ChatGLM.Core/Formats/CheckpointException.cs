@@ -8,7 +8,7 @@ public sealed class CheckpointException : ChatGLMException
     /// <param name="problem">What is wrong (key or offset, expected and found) and what to do; follows the path in the message.</param>
     /// <param name="inner">The error underneath, if any.</param>
     public CheckpointException(string path, string problem, Exception? inner = null)
-        : base($"{path}: {problem}", inner) => Path = path;
+        : base($"{path}: {ErrorText.Bound(problem)}", inner) => Path = path;
 
     /// <summary>The file.</summary>
     public string Path { get; }

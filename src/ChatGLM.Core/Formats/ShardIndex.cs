@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace ChatGLM.Formats;
 
-/// <summary>The index of a sharded snapshot (<c>model.safetensors.index.json</c>, <c>pytorch_model.bin.index.json</c>): which tensor is in which file.</summary>
+/// <summary>The index of a sharded snapshot (<c>model.safetensors.index.json</c>, <c>pytorch_model.bin.index.json</c>): which tensor is in
+/// which file.</summary>
 internal sealed class ShardIndex
 {
     /// <summary>The index of the largest models has a few hundred kilobytes.</summary>

@@ -11,7 +11,7 @@ public sealed class UnsafePickleException : ChatGLMException
     /// <param name="refused">What the pickle asks for, such as <c>posix.system</c>.</param>
     /// <param name="offset">Where in the pickle, in bytes.</param>
     public UnsafePickleException(string path, string refused, long offset)
-        : base($"{path}: the pickle asks for '{refused}' (at byte {offset} of the pickle). Only tensors and plain containers are read and "
+        : base($"{path}: the pickle asks for '{ErrorText.Bound(refused)}' (at byte {offset} of the pickle). Only tensors and plain containers are read and "
             + "nothing was executed. If you trust the file, load it in Python and save its state dict as safetensors.")
     {
         Path = path;

@@ -122,8 +122,9 @@ internal sealed class BeamSearch
             var (score, beam, token) = _candidates[rank];
             if (_plan.IsEos(token))
             {
-                // One that is not among the best as many as there are beams is not worth closing.
-                if (rank < _beams)
+                // One that is not among the best as many as there are beams is not worth closing, and one that was ruled out (a draw can
+                // come to it when fewer others have any probability) must not be.
+                if (rank < _beams && score > float.NegativeInfinity)
                     _hypotheses[prompt].Add(_ids[first + beam], score, FinishReason.Stop);
                 continue;
             }

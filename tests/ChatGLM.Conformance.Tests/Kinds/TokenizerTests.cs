@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using ChatGLM.Chat;
 using ChatGLM.Conformance.Tests.Infrastructure;
@@ -9,6 +10,9 @@ namespace ChatGLM.Conformance.Tests.Kinds;
 /// <summary>Recorded outputs of the reference tokenizers on their real vocabularies; every comparison is exact.</summary>
 public sealed class TokenizerTests(ITestOutputHelper output)
 {
+    /// <summary>Tokenizers are immutable, and a large vocabulary takes a moment to index: each is opened once.</summary>
+    private static readonly ConcurrentDictionary<(string Folder, TokenizerOptions Options), ChatGLMTokenizer> Opened = new();
+
     private int _compared;
 
     [ConformanceTheory("tokenizer"), CasesOf("tokenizer")]
@@ -379,7 +383,7 @@ public sealed class TokenizerTests(ITestOutputHelper output)
 
         // A folder of its own must also say by itself which generation it is.
         var options = folder == recorded.Folder && File.Exists(recorded.PathOf("tokenizer_config.json")) ? new TokenizerOptions() : Options(recorded);
-        var tokenizer = AutoTokenizer.FromPretrained(folder, options);
+        var tokenizer = Opened.GetOrAdd((folder, options), key => AutoTokenizer.FromPretrained(key.Folder, key.Options));
         tokenizer.Generation.Should().Be(Options(recorded).Generation);
         return (recorded, tokenizer);
     }

@@ -204,6 +204,16 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_name_of_megabytes_does_not_fill_the_message()
+    {
+        var name = new string('x', 1 << 20);
+        _folder.Write("1.safetensors", File("a"));
+        var path = _folder.Write("model.safetensors.index.json", Index((name, "1.safetensors")));
+        FluentActions.Invoking(() => Checkpoint.Open(path)).Should().Throw<ShardIndexException>().WithMessage("*download them again*")
+            .Which.Message.Length.Should().BeLessThan(2000);
+    }
+
+    [Fact]
     public void A_missing_file_is_a_typed_error() =>
         FluentActions.Invoking(() => Checkpoint.Open(_folder["none.bin"])).Should().Throw<CheckpointException>().WithMessage("*no such file*");
 }

@@ -43,6 +43,16 @@ public sealed class TorchFileTests : IDisposable
     }
 
     [Fact]
+    public void A_copied_tensor_owns_its_memory_alone()
+    {
+        using var checkpoint = Checkpoint.Open(_folder.Write("x.bin", TorchFiles.Zip()));
+        var tied = checkpoint.Read("tied");
+        var storage = tied.Storage;
+        tied.Dispose();
+        FluentActions.Invoking(storage.Retain).Should().Throw<ObjectDisposedException>("the last reference went with the tensor");
+    }
+
+    [Fact]
     public void Storages_beyond_four_gigabytes_are_read_where_they_lie()
     {
         const long Large = 5L << 30;

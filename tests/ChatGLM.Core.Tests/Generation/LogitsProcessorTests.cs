@@ -79,6 +79,25 @@ public sealed class LogitsProcessorTests
         scores.Should().Equal(5, float.NegativeInfinity, 4, 3, float.NegativeInfinity, float.NegativeInfinity);
     }
 
+    /// <summary>The last two values are how many tokens torch.sort and the cut of torch left of such rows, and a digest of which.</summary>
+    [Theory]
+    [InlineData(61, 5, 1, 0.5, 16, 447680)]
+    [InlineData(61, 7, 2, 0.8, 34, 74540)]
+    [InlineData(200, 9, 3, 0.3, 31, 368557)]
+    [InlineData(1000, 11, 4, 0.7, 154, 606836)]
+    [InlineData(17, 3, 5, 0.6, 8, 540579)]
+    [InlineData(12, 3, 6, 0.5, 5, 49730)]
+    public void Top_p_chooses_among_equal_scores_as_torch_does(int vocabulary, int levels, int shift, double topP, int kept, int digest)
+    {
+        var scores = new float[vocabulary];
+        for (var i = 0; i < vocabulary; i++)
+            scores[i] = (((long)i * i * 7919) + (i * 104729) + (shift * 31)) % levels / 2f;
+        Run(new TopPLogitsWarper(topP), scores);
+        var left = Enumerable.Range(0, vocabulary).Where(i => float.IsFinite(scores[i])).ToArray();
+        left.Should().HaveCount(kept);
+        left.Aggregate(0, (hash, i) => ((hash * 31) + i) % 1000003).Should().Be(digest);
+    }
+
     [Fact]
     public void Min_p_keeps_tokens_by_the_best_ones_probability()
     {

@@ -227,11 +227,13 @@ public sealed class TokenSearchTests
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        Allocated(10);
-        var (few, many) = (Allocated(20), Allocated(120));
+        // Scratch comes once, as it is first needed, and two long runs have all of it. The least of several runs: a garbage collection
+        // in between may make the array pool forget a buffer.
+        long Least(int tokens) => Enumerable.Range(0, 4).Min(_ => Allocated(tokens));
+        var (few, many) = (Least(120), Least(220));
         // What grows with the number of tokens is the lists of ids (reserved, reordered, returned), four bytes a token in each.
         var rows = 2 * beams;
-        (many - few).Should().BeLessThanOrEqualTo(100 * rows * sizeof(int) * 4 + 1024);
+        (many - few).Should().BeLessThanOrEqualTo(100 * rows * sizeof(int) * 4);
     }
 
     private static GenerationResult Run(

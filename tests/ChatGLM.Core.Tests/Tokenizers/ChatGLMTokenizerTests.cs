@@ -20,7 +20,7 @@ public sealed class ChatGLMTokenizerTests
             ids.Should().OnlyContain(id => id >= 0 && id < tokenizer.VocabSize);
             ids.Should().Equal(tokenizer.ConvertTokensToIds(tokenizer.Tokenize(text)));
             if (generation != ChatGLMGeneration.ChatGLM6B)
-                tokenizer.Decode(ids).Should().Be(Whole(text), "2 and 3 lose nothing");
+                tokenizer.Decode(ids).Should().Be(Whole(text).Replace('\u2581', ' '), "2 and 3 lose nothing but the sign that stands for the space");
         }
     }
 

@@ -13,7 +13,6 @@ public sealed class FlatMemoryTests
 
     public static TheoryData<string, bool> Backends => new()
     {
-        { TestBackends.Reference, false },
         { TestBackends.Cpu, false },
         { TestBackends.Cpu, true },
     };

@@ -57,7 +57,9 @@ public sealed class TrainingTests(ITestOutputHelper output)
         return model;
     }
 
-    private static double LargestError(float[] found, float[] expected) => found.Zip(expected, (f, e) => Math.Abs((double)f - e)).Max();
+    /// <summary>Relative to the largest number of the tensor, or 1: what is left is the rounding of float32 sums taken in another order.</summary>
+    private static double LargestError(float[] found, float[] expected) =>
+        found.Zip(expected, (f, e) => Math.Abs((double)f - e)).Max() / Math.Max(1, expected.Max(Math.Abs));
 
     private void Train(string name, bool checkpointed)
     {
@@ -75,8 +77,8 @@ public sealed class TrainingTests(ITestOutputHelper output)
             loss.Backward();
             if (step == 0)
                 Compare("gradient", recorded.Tensors("gradients", backend), parameter => parameter.Grad!, 2e-6);
-            ((double)loss.Item()).Should().BeApproximately(recorded.Losses[step], 2e-6);
-            GradientClipping.ClipNorm(parameters, 0.5).Should().BeApproximately(recorded.Norms[step], 1e-5);
+            ((double)loss.Item()).Should().BeApproximately(recorded.Losses[step], 2e-6 * recorded.Losses[step]);
+            GradientClipping.ClipNorm(parameters, 0.5).Should().BeApproximately(recorded.Norms[step], 5e-6 * recorded.Norms[step]);
             GradientClipping.Norm(parameters).Should().BeApproximately(0.5, 1e-5);
             optimizer.Step();
         }

@@ -5,7 +5,8 @@ namespace ChatGLM.Formats;
 /// <summary>Writes safetensors files. <see cref="Checkpoint.Open"/> reads them.</summary>
 public static class Safetensors
 {
-    /// <summary>Writes tensors into one file, byte for byte as the official library lays them out. After a crash there is the old file or the new one.</summary>
+    /// <summary>Writes tensors into one file, laid out as the official library does. After a crash there is the old file or
+    /// the new one.</summary>
     /// <param name="tensors">The tensors by name.</param>
     /// <param name="path">The file.</param>
     /// <param name="metadata">Texts to put beside the tensors; <c>{"format": "pt"}</c>, which transformers asks for, if null.</param>
@@ -17,7 +18,8 @@ public static class Safetensors
     }
 
     /// <summary>
-    /// Writes a model's weights into a folder as transformers' <c>save_pretrained</c> does: <c>model.safetensors</c>, or shards with an index. The folder changes
+    /// Writes a model's weights into a folder as transformers' <c>save_pretrained</c> does: <c>model.safetensors</c>, or shards with an
+    /// index. The folder changes
     /// from the old weights to the new ones in a single step.
     /// </summary>
     /// <param name="tensors">The tensors by name, in the order in which they fill the shards.</param>

@@ -207,7 +207,8 @@ internal sealed class SafetensorsHeader
             var needed = BytesOf(entry);
             if (needed != entry.LengthInBytes)
             {
-                throw Damaged($"'{entry.Name}' of shape [{string.Join(", ", entry.Shape)}] and type {SafetensorsDType.NameOf(entry.DType)} needs {needed} bytes, "
+                throw Damaged($"'{entry.Name}' of shape [{string.Join(", ", entry.Shape)}] and type {SafetensorsDType.NameOf(entry.DType)} "
+                    + $"needs {needed} bytes, "
                     + $"but its range {entry.Begin}..{entry.End} has {entry.LengthInBytes}.");
             }
 

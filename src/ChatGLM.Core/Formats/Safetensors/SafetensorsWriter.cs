@@ -20,13 +20,6 @@ internal static class SafetensorsWriter
         AtomicFile.Write(path, stream => Write(stream, path, header, inOrder));
     }
 
-    /// <summary>As <see cref="Write(string, IEnumerable{TensorSource}, IReadOnlyDictionary{string, string})"/>, but leaves the finished file under a name beside; returns that name.</summary>
-    public static string WriteBeside(string path, IEnumerable<TensorSource> tensors, IReadOnlyDictionary<string, string>? metadata = null)
-    {
-        var (header, inOrder) = Plan(tensors, metadata ?? PyTorchMetadata);
-        return AtomicFile.WriteBeside(path, stream => Write(stream, path, header, inOrder));
-    }
-
     private static (byte[] Header, TensorSource[] InOrder) Plan(IEnumerable<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         var inOrder = tensors.ToArray();

@@ -16,7 +16,8 @@ namespace ChatGLM.Formats;
 /// </remarks>
 internal ref partial struct PickleReader
 {
-    /// <summary>The pickle of the largest snapshot has less than a megabyte; its weights are not in it. A pickle may take some 16 times its size in memory.</summary>
+    /// <summary>The pickle of the largest snapshot has less than a megabyte; its weights are not in it. A pickle may take some 16 times
+    /// its size in memory.</summary>
     public const int MaxBytes = 32 << 20;
 
     /// <summary>Values on the stack, in the memo and made altogether.</summary>
@@ -202,7 +203,8 @@ internal ref partial struct PickleReader
     private int Length4(string what, int most = int.MaxValue)
     {
         var length = BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
-        return length <= (uint)Math.Min(most, _bytes.Length - _at) ? (int)length : throw Damaged($"{what} of {length} bytes does not fit the {_bytes.Length - _at} left");
+        return length <= (uint)Math.Min(most, _bytes.Length - _at) ? (int)length : throw Damaged($"{what} of {length} bytes does not fit "
+            + $"the {_bytes.Length - _at} left");
     }
 
     private int Length8(string what)

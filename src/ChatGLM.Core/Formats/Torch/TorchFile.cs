@@ -45,9 +45,11 @@ internal sealed class TorchFile
         if (zip.Entries.ContainsKey(prefix + "constants.pkl"))
             throw new CheckpointException(file.Name, "this is a TorchScript archive (code, not only weights). Save the model's state_dict() instead.");
         if (zip.Entries.TryGetValue(prefix + "byteorder", out var order) && order.UnpackedBytes <= 16 && !zip.Read(order).Span.SequenceEqual("little"u8))
-            throw new CheckpointException(file.Name, "the file was written on a big-endian machine, which is not read. Load it in Python and save it as safetensors.");
+            throw new CheckpointException(file.Name, "the file was written on a big-endian machine, which is not read. Load it in Python "
+                + "and save it as safetensors.");
         if (pickle.UnpackedBytes > PickleReader.MaxBytes)
-            throw new CheckpointException(file.Name, $"'{pickle.Name}' has {pickle.UnpackedBytes} bytes; no state dict needs more than {PickleReader.MaxBytes}.");
+            throw new CheckpointException(file.Name, $"'{pickle.Name}' has {pickle.UnpackedBytes} bytes; no state dict needs more than "
+                + $"{PickleReader.MaxBytes}.");
 
         var bytes = zip.Read(pickle);
         if (!pickle.IsDeflated)
@@ -59,7 +61,8 @@ internal sealed class TorchFile
         foreach (var storage in storages.ByKey.Values)
         {
             if (!zip.Entries.TryGetValue($"{prefix}data/{storage.Key}", out var entry))
-                throw new CheckpointException(file.Name, $"the archive has no entry '{prefix}data/{storage.Key}' for a storage of {storage.LengthInBytes} bytes.");
+                throw new CheckpointException(file.Name, $"the archive has no entry '{prefix}data/{storage.Key}' for a storage of "
+                    + $"{storage.LengthInBytes} bytes.");
             if (entry.UnpackedBytes != storage.LengthInBytes)
             {
                 throw new CheckpointException(file.Name, $"the storage '{storage.Key}' should have {storage.Count} elements of {storage.DType} in "
@@ -139,5 +142,6 @@ internal sealed class TorchFile
     }
 
     private static CheckpointException CutOff(ByteRegion file, TorchStorage storage, long at) =>
-        new(file.Name, $"the storage '{storage.Key}' needs {storage.LengthInBytes} bytes at byte {at}, but the file has only {file.Length}: it was cut off. Download it again.");
+        new(file.Name, $"the storage '{storage.Key}' needs {storage.LengthInBytes} bytes at byte {at}, but the file has only {file.Length}: "
+            + $"it was cut off. Download it again.");
 }

@@ -20,7 +20,8 @@ internal sealed class TorchStorages
         }
 
         if (parts.Count == 6 && parts[5] is not null)
-            throw new FormatException($"the storage '{key}' is a view of another storage, as PyTorch before 0.4 wrote them. Load the file in Python and save it again");
+            throw new FormatException($"the storage '{key}' is a view of another storage, as PyTorch before 0.4 wrote them. Load the file "
+                + $"in Python and save it again");
         if (key.Length is 0 or > 128 || key.AsSpan().ContainsAnyExcept(KeyCharacters) || key is "." or "..")
             throw new FormatException($"the storage key '{(key.Length > 128 ? key[..128] : key)}' is not a plain name");
         if (count < 0 || count > long.MaxValue / dtype.SizeInBytes())

@@ -63,7 +63,8 @@ internal sealed class TorchTensor
         if (shape.Length > MaxRank)
             return $"a tensor has {shape.Length} dimensions, at most {MaxRank} are read";
         if (offset < 0 || shape.Any(n => n < 0) || strides.Any(n => n < 0))
-            return $"a tensor has a negative offset, size or stride (offset {offset}, sizes [{string.Join(", ", shape)}], strides [{string.Join(", ", strides)}])";
+            return $"a tensor has a negative offset, size or stride (offset {offset}, sizes [{string.Join(", ", shape)}], strides "
+                + $"[{string.Join(", ", strides)}])";
         try
         {
             long elements = 1;
@@ -76,7 +77,8 @@ internal sealed class TorchTensor
 
             var bytes = checked(elements * storage.DType.SizeInBytes());
             if (elements == 0 ? offset > storage.Count : last >= storage.Count)
-                return $"a tensor of sizes [{string.Join(", ", shape)}], strides [{string.Join(", ", strides)}] and offset {offset} reaches beyond its storage '{storage.Key}' of {storage.Count} elements";
+                return $"a tensor of sizes [{string.Join(", ", shape)}], strides [{string.Join(", ", strides)}] and offset {offset} reaches "
+                    + $"beyond its storage '{storage.Key}' of {storage.Count} elements";
             if (elements > storage.Count && bytes > MaxExpandedBytes)
                 return $"a tensor of sizes [{string.Join(", ", shape)}] unfolds to {bytes} bytes out of a storage of {storage.LengthInBytes}";
             tensor = new TorchTensor(storage, offset, shape, strides, elements);

@@ -22,8 +22,8 @@ internal readonly unsafe struct DenseRows<TSimd, TVec, TFormat>(byte* data, int 
             var to = target + (row * panelWidth);
             for (var panel = 0; panel < fullPanels; panel++)
             {
-                TSimd.Store(to, TFormat.Load<TSimd, TVec>(source));
-                TSimd.Store(to + TSimd.Count, TFormat.Load<TSimd, TVec>(source + (TSimd.Count * TFormat.SizeInBytes)));
+                TSimd.Store(to, Load(source));
+                TSimd.Store(to + TSimd.Count, Load(source + (TSimd.Count * TFormat.SizeInBytes)));
                 source += panelWidth * TFormat.SizeInBytes;
                 to += panelStride;
             }
@@ -34,5 +34,13 @@ internal readonly unsafe struct DenseRows<TSimd, TVec, TFormat>(byte* data, int 
             for (var i = rest; rest != 0 && i < panelWidth; i++)
                 to[i] = 0;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec Load(byte* source)
+    {
+        // A float32 right operand may be activations, which underflow; weights do not.
+        var values = TFormat.Load<TSimd, TVec>(source);
+        return typeof(TFormat) == typeof(Float32Format) ? TSimd.FlushDenormals(values) : values;
     }
 }

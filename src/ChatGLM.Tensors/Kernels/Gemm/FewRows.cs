@@ -5,8 +5,8 @@ namespace ChatGLM.Tensors.Kernels;
 
 /// <summary>
 /// x W^T + bias for so few rows of x that reading the weight is all the work, as in decoding: each weight row is streamed once, widened in registers, and multiplied with all rows of x.
-/// The hardware's prefetcher stops at the end of a page, so the stream is prefetched by hand. Every product is one pair of chains of multiply-adds over the row, whatever rows
-/// it is computed together with, so the bits do not depend on the number of threads.
+/// The hardware's prefetcher stops at the end of a page, so the stream is prefetched by hand. Which kernel computes an
+/// output depends on the shape alone, so the bits do not depend on the number of threads.
 /// </summary>
 internal static unsafe class FewRows<TSimd, TVec, TFormat>
     where TSimd : struct, ISimd<TVec>
@@ -28,45 +28,52 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         var arranged = (float*)scratch.Pointer;
         for (var row = 0; row < rows; row++)
             Arrange(x + ((nint)row * inputs), inputs, arranged + ((nint)row * padded));
-        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.SizeInBytes, SmallestTaskBytes), 1, outputs);
+        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.SizeInBytes, SmallestTaskBytes), 1, (outputs + 3) / 4);
         pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, weight, bias, result, tasks));
     }
 
-    /// <summary>Copies a row of x into the order in which <see cref="IElementFormat.LoadPair"/> gives the weights, with zeros up to a whole block.</summary>
+    /// <summary>Copies a row of x into the order in which <see cref="IElementFormat.LoadPair"/> gives the weights, with zeros up to a whole block and for denormal numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Arrange(float* source, int count, float* target)
     {
-        if (!TFormat.PairsAreInterleaved)
-        {
-            new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(target, count));
-            new Span<float>(target + count, (BlockElements - (count % BlockElements)) % BlockElements).Clear();
+        var i = 0;
+        for (; i <= count - BlockElements; i += BlockElements)
+            ArrangeBlock(source + i, target + i);
+        if (i == count)
             return;
-        }
+        var block = stackalloc float[BlockElements];
+        new ReadOnlySpan<float>(source + i, count - i).CopyTo(new Span<float>(block, BlockElements));
+        new Span<float>(block + count - i, BlockElements - (count - i)).Clear();
+        ArrangeBlock(block, target + i);
+    }
 
-        for (var start = 0; start < count; start += BlockElements)
-        {
-            for (var i = 0; i < TSimd.Count; i++)
-            {
-                var even = start + (2 * i);
-                target[start + i] = even < count ? source[even] : 0;
-                target[start + TSimd.Count + i] = even + 1 < count ? source[even + 1] : 0;
-            }
-        }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ArrangeBlock(float* source, float* target)
+    {
+        TVec a, b;
+        if (TFormat.PairsAreInterleaved)
+            TSimd.Deinterleave(source, out a, out b);
+        else
+            (a, b) = (TSimd.Load(source), TSimd.Load(source + TSimd.Count));
+        TSimd.Store(target, TSimd.FlushDenormals(a));
+        TSimd.Store(target + TSimd.Count, TSimd.FlushDenormals(b));
     }
 
     private readonly struct Product(int rows, int outputs, int inputs, float* x, int xStride, byte* weight, float* bias, float* result, int tasks) : IParallelBody
     {
         public void Run(int task)
         {
-            var output = (int)((long)outputs * task / tasks);
-            var end = (int)((long)outputs * (task + 1) / tasks);
+            // Cut at multiples of four, so that the kernel an output is computed by does not depend on the number of tasks.
+            var quads = (outputs + 3) / 4;
+            var output = (int)((long)quads * task / tasks) * 4;
+            var end = (int)Math.Min(outputs, (long)quads * (task + 1) / tasks * 4);
             var rowBytes = (nint)inputs * TFormat.SizeInBytes;
-            if (rows == 1)
+            for (; output <= end - 4; output += 4)
             {
-                for (; output <= end - 4; output += 4)
+                if (rows == 1)
                     FourOutputs(weight + (output * rowBytes), rowBytes, output);
-                for (; output < end; output++)
-                    FourRows(weight + (output * rowBytes), 0, output);
-                return;
+                for (var row = 0; row < rows && rows > 1; row += 4)
+                    FourRowsOfFourOutputs(weight + (output * rowBytes), rowBytes, row, output);
             }
 
             for (; output < end; output++)
@@ -132,6 +139,114 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             Store(0, output + 3, sum3a, sum3b);
         }
 
+        /// <summary>Up to four rows of x times four rows of the weight: each load and each widening serves four. Rows that are not there repeat the last one.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void FourRowsOfFourOutputs(byte* w, nint rowBytes, int row, int output)
+        {
+            var count = Math.Min(4, rows - row);
+            var x0 = x + ((nint)row * xStride);
+            var x1 = count > 1 ? x0 + xStride : x0;
+            var x2 = count > 2 ? x1 + xStride : x1;
+            var x3 = count > 3 ? x2 + xStride : x2;
+            TVec sum00 = TSimd.Zero, sum01 = TSimd.Zero, sum02 = TSimd.Zero, sum03 = TSimd.Zero;
+            TVec sum10 = TSimd.Zero, sum11 = TSimd.Zero, sum12 = TSimd.Zero, sum13 = TSimd.Zero;
+            TVec sum20 = TSimd.Zero, sum21 = TSimd.Zero, sum22 = TSimd.Zero, sum23 = TSimd.Zero;
+            TVec sum30 = TSimd.Zero, sum31 = TSimd.Zero, sum32 = TSimd.Zero, sum33 = TSimd.Zero;
+            var i = 0;
+            for (; i <= inputs - BlockElements; i += BlockElements)
+            {
+                Prefetch(w);
+                Prefetch(w + rowBytes);
+                Prefetch(w + (2 * rowBytes));
+                Prefetch(w + (3 * rowBytes));
+                TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
+                sum00 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum00);
+                sum01 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum01);
+                sum02 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum02);
+                sum03 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum03);
+                sum00 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum00);
+                sum01 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum01);
+                sum02 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum02);
+                sum03 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum03);
+                TFormat.LoadPair<TSimd, TVec>(w + rowBytes, out a, out b);
+                sum10 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum10);
+                sum11 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum11);
+                sum12 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum12);
+                sum13 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum13);
+                sum10 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum10);
+                sum11 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum11);
+                sum12 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum12);
+                sum13 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum13);
+                TFormat.LoadPair<TSimd, TVec>(w + (2 * rowBytes), out a, out b);
+                sum20 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum20);
+                sum21 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum21);
+                sum22 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum22);
+                sum23 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum23);
+                sum20 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum20);
+                sum21 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum21);
+                sum22 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum22);
+                sum23 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum23);
+                TFormat.LoadPair<TSimd, TVec>(w + (3 * rowBytes), out a, out b);
+                sum30 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum30);
+                sum31 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum31);
+                sum32 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum32);
+                sum33 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum33);
+                sum30 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum30);
+                sum31 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum31);
+                sum32 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum32);
+                sum33 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum33);
+                w += BlockElements * TFormat.SizeInBytes;
+            }
+
+            if (i < inputs)
+            {
+                LoadRest(w, inputs - i, out var a, out var b);
+                sum00 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum00);
+                sum01 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum01);
+                sum02 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum02);
+                sum03 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum03);
+                sum00 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum00);
+                sum01 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum01);
+                sum02 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum02);
+                sum03 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum03);
+                LoadRest(w + rowBytes, inputs - i, out a, out b);
+                sum10 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum10);
+                sum11 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum11);
+                sum12 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum12);
+                sum13 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum13);
+                sum10 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum10);
+                sum11 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum11);
+                sum12 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum12);
+                sum13 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum13);
+                LoadRest(w + (2 * rowBytes), inputs - i, out a, out b);
+                sum20 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum20);
+                sum21 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum21);
+                sum22 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum22);
+                sum23 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum23);
+                sum20 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum20);
+                sum21 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum21);
+                sum22 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum22);
+                sum23 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum23);
+                LoadRest(w + (3 * rowBytes), inputs - i, out a, out b);
+                sum30 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum30);
+                sum31 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum31);
+                sum32 = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum32);
+                sum33 = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum33);
+                sum30 = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum30);
+                sum31 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum31);
+                sum32 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum32);
+                sum33 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum33);
+            }
+
+            Store(row, output, sum00, sum10, sum20, sum30);
+            if (count > 1)
+                Store(row + 1, output, sum01, sum11, sum21, sum31);
+            if (count > 2)
+                Store(row + 2, output, sum02, sum12, sum22, sum32);
+            if (count > 3)
+                Store(row + 3, output, sum03, sum13, sum23, sum33);
+        }
+
         /// <summary>Up to four rows of x times one row of the weight: widening serves four. Rows that are not there repeat the last one.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void FourRows(byte* w, int row, int output)
@@ -179,6 +294,15 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                 Store(row + 2, output, sum2a, sum2b);
             if (count > 3)
                 Store(row + 3, output, sum3a, sum3b);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Store(int row, int output, TVec sum0, TVec sum1, TVec sum2, TVec sum3)
+        {
+            Store(row, output, sum0, TSimd.Zero);
+            Store(row, output + 1, sum1, TSimd.Zero);
+            Store(row, output + 2, sum2, TSimd.Zero);
+            Store(row, output + 3, sum3, TSimd.Zero);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

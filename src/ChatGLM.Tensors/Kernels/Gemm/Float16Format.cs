@@ -44,10 +44,10 @@ internal unsafe struct Float16Format : IElementFormat
     {
         // Exponent 31 (infinity, NaN) lands on float32's 255; the others come out 2^112 too large, which the multiplication takes back and infinity and NaN survive.
         var scaled = TSimd.AddBits(TSimd.And(magnitude, TSimd.BroadcastBits(MagnitudeMask)), TSimd.BroadcastBits(224u << 23));
-        var value = TSimd.Multiply(scaled, TSimd.Broadcast(1.92592994438723585e-34f)); // 2^-112
+        var normal = TSimd.Multiply(scaled, TSimd.BroadcastBits((127 - 112) << 23));
 
-        // A subnormal half has no implicit leading one, but was read as 2^-15 (1 + f) where 2^-14 f = 2 * that - 2^-14 was meant. For normal halves the term is zero.
-        var excess = TSimd.Min(TSimd.Add(value, TSimd.Broadcast(-6.103515625e-5f)), TSimd.Zero);
-        return TSimd.Or(TSimd.Add(value, excess), TSimd.And(sign, TSimd.BroadcastBits(SignMask)));
+        // A subnormal half has no implicit leading one: read as 2^-15 (1 + f), it means 2^-14 f, which is 2 * that - 2^-14. For normal halves that is the larger of the two.
+        var subnormal = TSimd.MultiplyAdd(scaled, TSimd.BroadcastBits((127 - 111) << 23), TSimd.Broadcast(-6.103515625e-5f));
+        return TSimd.Or(TSimd.Min(normal, subnormal), TSimd.And(sign, TSimd.BroadcastBits(SignMask)));
     }
 }

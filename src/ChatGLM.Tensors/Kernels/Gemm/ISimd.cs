@@ -47,6 +47,12 @@ internal unsafe interface ISimd<TVec>
 
     static abstract TVec ShiftRight(TVec a, int bits);
 
+    /// <summary>Denormal numbers become zero: a multiplication with one costs a hundred cycles, and .NET cannot tell the processor to do this by itself.</summary>
+    static abstract TVec FlushDenormals(TVec a);
+
+    /// <summary>The even and the odd ones of 2 * Count numbers.</summary>
+    static abstract void Deinterleave(float* source, out TVec even, out TVec odd);
+
     /// <summary>The sum of all lanes, in a fixed tree.</summary>
     static abstract float Sum(TVec a);
 

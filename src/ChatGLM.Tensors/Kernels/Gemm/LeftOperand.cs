@@ -12,7 +12,7 @@ internal readonly unsafe record struct LeftOperand(nint Data, nint RowStride, ni
     public const int Slack = 16;
 
     /// <summary>
-    /// Packs a panel of up to TileRows rows for one block of k: for every k, the TileRows values one after the other, missing rows zero. Writes up to <see cref="Slack"/> floats
+    /// Packs a panel of up to TileRows rows for one block of k: for every k, the TileRows values one after the other, missing rows and denormal numbers zero. Writes up to <see cref="Slack"/> floats
     /// beyond its end, so panels are packed in ascending order.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -43,5 +43,19 @@ internal readonly unsafe record struct LeftOperand(nint Data, nint RowStride, ni
             for (var i = rows; i < TSimd.TileRows; i++)
                 to[i] = 0;
         }
+
+        FlushDenormals<TSimd, TVec>(target, depth * TSimd.TileRows);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FlushDenormals<TSimd, TVec>(float* values, int count)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : struct
+    {
+        var i = 0;
+        for (; i <= count - TSimd.Count; i += TSimd.Count)
+            TSimd.Store(values + i, TSimd.FlushDenormals(TSimd.Load(values + i)));
+        for (; i < count; i++)
+            values[i] = SimdScalar.FlushDenormals(values[i]);
     }
 }

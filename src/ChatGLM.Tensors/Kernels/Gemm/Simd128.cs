@@ -55,6 +55,20 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
     public static Vector128<float> ShiftRight(Vector128<float> a, int bits) => (a.AsUInt32() >> bits).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> FlushDenormals(Vector128<float> a) =>
+        Vector128.ConditionalSelect(Vector128.Equals(a.AsUInt32() & Vector128.Create(0x7F800000u), Vector128<uint>.Zero).AsSingle(), Vector128<float>.Zero, a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Deinterleave(float* source, out Vector128<float> even, out Vector128<float> odd)
+    {
+        var (a, b) = (Vector128.Load(source), Vector128.Load(source + 4));
+        a = Vector128.Shuffle(a, Vector128.Create(0, 2, 1, 3));
+        b = Vector128.Shuffle(b, Vector128.Create(0, 2, 1, 3));
+        even = Vector128.Create(a.GetLower(), b.GetLower());
+        odd = Vector128.Create(a.GetUpper(), b.GetUpper());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector128<float> a) => Vector128.Sum(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -56,6 +56,18 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
     public static Vector256<float> ShiftRight(Vector256<float> a, int bits) => (a.AsUInt32() >> bits).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> FlushDenormals(Vector256<float> a) =>
+        Vector256.ConditionalSelect(Vector256.Equals(a.AsUInt32() & Vector256.Create(0x7F800000u), Vector256<uint>.Zero).AsSingle(), Vector256<float>.Zero, a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Deinterleave(float* source, out Vector256<float> even, out Vector256<float> odd)
+    {
+        var (a, b) = (Vector256.Load(source), Vector256.Load(source + 8));
+        even = Avx2.Permute4x64(Avx.Shuffle(a, b, 0b10_00_10_00).AsDouble(), 0b11_01_10_00).AsSingle();
+        odd = Avx2.Permute4x64(Avx.Shuffle(a, b, 0b11_01_11_01).AsDouble(), 0b11_01_10_00).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> a) => Vector256.Sum(a);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -56,6 +56,18 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> ShiftRight(Vector512<float> a, int bits) => (a.AsUInt32() >> bits).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> FlushDenormals(Vector512<float> a) =>
+        Vector512.ConditionalSelect(Vector512.Equals(a.AsUInt32() & Vector512.Create(0x7F800000u), Vector512<uint>.Zero).AsSingle(), Vector512<float>.Zero, a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Deinterleave(float* source, out Vector512<float> even, out Vector512<float> odd)
+    {
+        var (a, b) = (Vector512.Load(source), Vector512.Load(source + 16));
+        even = Avx512F.PermuteVar16x32x2(a, Vector512.Create(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
+        odd = Avx512F.PermuteVar16x32x2(a, Vector512.Create(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector512<float> a) => Vector512.Sum(a);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -54,6 +54,16 @@ internal unsafe struct SimdScalar : ISimd<float>
     public static float ShiftRight(float a, int bits) => FromBits(Bits(a) >> bits);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float FlushDenormals(float a) => (Bits(a) & 0x7F800000) == 0 ? 0 : a;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Deinterleave(float* source, out float even, out float odd)
+    {
+        even = source[0];
+        odd = source[1];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(float a) => a;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
