@@ -63,6 +63,8 @@ public sealed class GenerationTests(ITestOutputHelper output)
 
     private static GenerationConfig Options(JsonElement kwargs) => GenerationConfig.FromJson(Encoding.UTF8.GetBytes(kwargs.GetRawText()), "kwargs");
 
+    internal static ModelInputs IdsOnly(JsonElement ids) => new() { InputIds = Read(ids) };
+
     private static ModelInputs Prompt(JsonElement prompt) => new()
     {
         InputIds = Read(prompt.GetProperty("input_ids")),
