@@ -9,4 +9,14 @@ internal static class ModelConfigTarget
     ];
 
     public static void Read(byte[] bytes) => AutoConfig.Parse(bytes, "fuzz").ToGenerationConfig();
+
+    public static byte[] Grammar(FuzzRandom random) => JsonFields.Make(
+        random,
+        [
+            "model_type", "architectures", "auto_map", "torch_dtype", "num_layers", "hidden_size", "num_attention_heads", "vocab_size", "inner_hidden_size", "max_sequence_length",
+            "layernorm_epsilon", "position_encoding_2d", "bos_token_id", "eos_token_id", "pad_token_id", "mask_token_id", "gmask_token_id", "pre_seq_len", "prefix_projection",
+            "quantization_bit", "padded_vocab_size", "ffn_hidden_size", "kv_channels", "seq_length", "multi_query_attention", "multi_query_group_num", "rmsnorm", "rope_ratio",
+            "hidden_dropout", "attention_dropout", "classifier_dropout", "num_labels", "problem_type", "tie_word_embeddings", "_name_or_path", "unknown_field",
+        ],
+        random.Of(["\"model_type\":\"chatglm\",\"inner_hidden_size\":16384", "\"model_type\":\"chatglm\",\"ffn_hidden_size\":13696,\"kv_channels\":128", ""]));
 }
