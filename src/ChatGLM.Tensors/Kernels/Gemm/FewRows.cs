@@ -16,9 +16,17 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
     private const int PrefetchBytes = 4096;
     private const long SmallestTaskBytes = 64 << 10;
 
-    private static int BlockElements => 2 * TSimd.Count;
+    private static int BlockElements
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * TSimd.Count;
+    }
 
-    private static nint BlockBytes => (nint)BlockElements * TFormat.SizeInBytes;
+    private static nint BlockBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (nint)BlockElements * TFormat.SizeInBytes;
+    }
 
     /// <summary>Computes result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias.</summary>
     public static void Run(WorkerPool pool, int rows, int outputs, int inputs, float* x, byte* weight, float* bias, float* result)
@@ -91,24 +99,28 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         private void FourOutputs(byte* w, nint stride, int output)
         {
             // No call may stand behind the loop: the sums would be spilled in every turn of it.
+            var blockBytes = BlockBytes;
+            var blockElements = BlockElements;
+            var padded = xStride;
             var tail = stackalloc byte[4 * BlockElements * sizeof(float)];
             var whole = inputs / BlockElements * BlockElements;
             CopyTail(w, stride, whole, 4, tail);
+            var x0 = x;
             TVec sum0a = TSimd.Zero, sum0b = TSimd.Zero, sum1a = TSimd.Zero, sum1b = TSimd.Zero;
             TVec sum2a = TSimd.Zero, sum2b = TSimd.Zero, sum3a = TSimd.Zero, sum3b = TSimd.Zero;
-            for (var i = 0; i < xStride; i += BlockElements)
+            for (var i = 0; i < padded; i += blockElements)
             {
                 if (i == whole)
                 {
                     w = tail;
-                    stride = BlockBytes;
+                    stride = blockBytes;
                 }
 
                 Prefetch(w);
                 Prefetch(w + stride);
                 Prefetch(w + (2 * stride));
                 Prefetch(w + (3 * stride));
-                TVec xa = TSimd.Load(x + i), xb = TSimd.Load(x + i + TSimd.Count);
+                TVec xa = TSimd.Load(x0 + i), xb = TSimd.Load(x0 + i + TSimd.Count);
                 TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
                 sum0a = TSimd.MultiplyAdd(a, xa, sum0a);
                 sum0b = TSimd.MultiplyAdd(b, xb, sum0b);
@@ -121,7 +133,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                 TFormat.LoadPair<TSimd, TVec>(w + (3 * stride), out a, out b);
                 sum3a = TSimd.MultiplyAdd(a, xa, sum3a);
                 sum3b = TSimd.MultiplyAdd(b, xb, sum3b);
-                w += BlockBytes;
+                w += blockBytes;
             }
 
             Store(0, output, sum0a, sum0b);
@@ -141,6 +153,9 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             var x2 = count > 2 ? x1 + xStride : x1;
             var x3 = count > 3 ? x2 + xStride : x2;
             // No call may stand behind the loop: the sums would be spilled in every turn of it.
+            var blockBytes = BlockBytes;
+            var blockElements = BlockElements;
+            var padded = xStride;
             var tail = stackalloc byte[4 * BlockElements * sizeof(float)];
             var whole = inputs / BlockElements * BlockElements;
             CopyTail(w, stride, whole, 4, tail);
@@ -148,12 +163,12 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             TVec sum10 = TSimd.Zero, sum11 = TSimd.Zero, sum12 = TSimd.Zero, sum13 = TSimd.Zero;
             TVec sum20 = TSimd.Zero, sum21 = TSimd.Zero, sum22 = TSimd.Zero, sum23 = TSimd.Zero;
             TVec sum30 = TSimd.Zero, sum31 = TSimd.Zero, sum32 = TSimd.Zero, sum33 = TSimd.Zero;
-            for (var i = 0; i < xStride; i += BlockElements)
+            for (var i = 0; i < padded; i += blockElements)
             {
                 if (i == whole)
                 {
                     w = tail;
-                    stride = BlockBytes;
+                    stride = blockBytes;
                 }
 
                 Prefetch(w);
@@ -196,7 +211,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                 sum31 = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum31);
                 sum32 = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum32);
                 sum33 = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum33);
-                w += BlockBytes;
+                w += blockBytes;
             }
 
             Store(row, output, sum00, sum10, sum20, sum30);
@@ -219,12 +234,15 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             var x2 = count > 2 ? x1 + xStride : x1;
             var x3 = count > 3 ? x2 + xStride : x2;
             // No call may stand behind the loop: the sums would be spilled in every turn of it.
+            var blockBytes = BlockBytes;
+            var blockElements = BlockElements;
+            var padded = xStride;
             var tail = stackalloc byte[4 * BlockElements * sizeof(float)];
             var whole = inputs / BlockElements * BlockElements;
             CopyTail(w, 0, whole, 1, tail);
             TVec sum0a = TSimd.Zero, sum0b = TSimd.Zero, sum1a = TSimd.Zero, sum1b = TSimd.Zero;
             TVec sum2a = TSimd.Zero, sum2b = TSimd.Zero, sum3a = TSimd.Zero, sum3b = TSimd.Zero;
-            for (var i = 0; i < xStride; i += BlockElements)
+            for (var i = 0; i < padded; i += blockElements)
             {
                 if (i == whole)
                     w = tail;
@@ -239,7 +257,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                 sum2b = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum2b);
                 sum3a = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum3a);
                 sum3b = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum3b);
-                w += BlockBytes;
+                w += blockBytes;
             }
 
             Store(row, output, sum0a, sum0b);
