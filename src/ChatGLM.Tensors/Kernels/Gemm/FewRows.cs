@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 
@@ -14,6 +15,8 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
     where TFormat : struct, IElementFormat
 {
     private const int PrefetchBytes = 4096;
+    // Where weights come scaled up, x is scaled to at most 2^-19: then no sum of fewer than 2^19 terms overflows that does not overflow anyway.
+    private const int LargestExponent = -20;
     private const long SmallestTaskBytes = 64 << 10;
 
     private static int BlockElements
@@ -34,42 +37,62 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         if (rows == 0 || outputs == 0)
             return;
         var padded = (inputs + BlockElements - 1) / BlockElements * BlockElements;
-        using var scratch = pool.RentScratch(sizeof(float) * (long)rows * padded);
+        using var scratch = pool.RentScratch(sizeof(float) * (long)rows * (padded + 1));
         var arranged = (float*)scratch.Pointer;
+        var scales = arranged + ((nint)rows * padded);
         for (var row = 0; row < rows; row++)
-            Arrange(x + ((nint)row * inputs), inputs, arranged + ((nint)row * padded));
+        {
+            var source = x + ((nint)row * inputs);
+            var exponent = TFormat.PairExponent == 0 || inputs == 0 ? 0 : Exponent(new ReadOnlySpan<float>(source, inputs));
+            scales[row] = PowerOfTwo(exponent);
+            Arrange(source, inputs, PowerOfTwo(LargestExponent - exponent), arranged + ((nint)row * padded));
+        }
+
         var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.SizeInBytes, SmallestTaskBytes), 1, (outputs + 3) / 4);
-        pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, weight, bias, result, tasks));
+        pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, scales, weight, bias, result, tasks));
     }
 
     /// <summary>Copies a row of x into the order in which <see cref="IElementFormat.LoadPair"/> gives the weights, with zeros up to a whole block and for denormal numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Arrange(float* source, int count, float* target)
+    private static void Arrange(float* source, int count, float scale, float* target)
     {
         var i = 0;
         for (; i <= count - BlockElements; i += BlockElements)
-            ArrangeBlock(source + i, target + i);
+            ArrangeBlock(source + i, scale, target + i);
         if (i == count)
             return;
         var block = stackalloc float[BlockElements];
         new ReadOnlySpan<float>(source + i, count - i).CopyTo(new Span<float>(block, BlockElements));
         new Span<float>(block + count - i, BlockElements - (count - i)).Clear();
-        ArrangeBlock(block, target + i);
+        ArrangeBlock(block, scale, target + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void ArrangeBlock(float* source, float* target)
+    private static void ArrangeBlock(float* source, float scale, float* target)
     {
         TVec a, b;
         if (TFormat.PairsAreInterleaved)
             TSimd.Deinterleave(source, out a, out b);
         else
             (a, b) = (TSimd.Load(source), TSimd.Load(source + TSimd.Count));
-        TSimd.Store(target, TSimd.FlushDenormals(a));
-        TSimd.Store(target + TSimd.Count, TSimd.FlushDenormals(b));
+        TSimd.Store(target, Scale(TSimd.FlushDenormals(a), scale));
+        TSimd.Store(target + TSimd.Count, Scale(TSimd.FlushDenormals(b), scale));
     }
 
-    private readonly struct Product(int rows, int outputs, int inputs, float* x, int xStride, byte* weight, float* bias, float* result, int tasks) : IParallelBody
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVec Scale(TVec value, float scale) =>
+        TFormat.PairExponent == 0 ? value : TSimd.FlushDenormals(TSimd.Multiply(value, TSimd.Broadcast(scale)));
+
+    /// <summary>The power of two of the largest value, as far as the scale it leads to is a normal number.</summary>
+    private static int Exponent(ReadOnlySpan<float> values)
+    {
+        var largest = BitConverter.SingleToInt32Bits(TensorPrimitives.MaxMagnitude(values));
+        return Math.Clamp(((largest >> 23) & 0xFF) - 127, -126, 126 + LargestExponent);
+    }
+
+    private static float PowerOfTwo(int exponent) => BitConverter.Int32BitsToSingle((exponent + 127) << 23);
+
+    private readonly struct Product(int rows, int outputs, int inputs, float* x, int xStride, float* scales, byte* weight, float* bias, float* result, int tasks) : IParallelBody
     {
         public void Run(int task)
         {
@@ -294,6 +317,8 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         private void Store(int row, int output, TVec a, TVec b)
         {
             var sum = TSimd.Sum(TSimd.Add(a, b));
+            if (TFormat.PairExponent != 0)
+                sum = sum * PowerOfTwo(-LargestExponent - TFormat.PairExponent) * scales[row];
             result[((nint)row * outputs) + output] = bias == null ? sum : sum + bias[output];
         }
     }
