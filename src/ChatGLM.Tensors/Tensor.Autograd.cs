@@ -53,20 +53,27 @@ public sealed partial class Tensor
                 Grad = Zeros(Shape, DType.Float32, Backend);
         }
 
+        Grad.Unshare();
         return Grad;
     }
 
-    /// <summary>Adds a gradient, taking it over if it is the first.</summary>
+    /// <summary>Adds a gradient. The first one is taken over without copying if it has its memory to itself; should another edge of the tape take
+    /// it too later, the next addition sees that the memory is shared and moves away first.</summary>
     internal void AccumulateGrad(Tensor gradient)
     {
-        if (Grad is null && gradient.DType == DType.Float32)
+        if (Grad is not null)
         {
-            // The buffer may be shared with another edge of the tape, so the first gradient is copied unless nobody else holds it.
+            Grad.Unshare();
+            Backend.AddInPlace(Grad, gradient);
+        }
+        else if (!gradient.IsShared && gradient.ByteLength == gradient.Storage.ByteLength)
+        {
+            Grad = gradient.Alias();
+        }
+        else
+        {
             using (TensorScope.Suspend())
                 Grad = Backend.Copy(gradient);
-            return;
         }
-
-        Backend.AddInPlace(GradAccumulator(), gradient);
     }
 }

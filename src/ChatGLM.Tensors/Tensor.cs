@@ -52,7 +52,7 @@ public sealed partial class Tensor : IDisposable
     public DType DType { get; }
 
     /// <summary>Where in <see cref="Storage"/> the first element lies.</summary>
-    public long ByteOffset { get; }
+    public long ByteOffset { get; private set; }
 
     /// <summary>The size of the elements in bytes.</summary>
     public long ByteLength => _shape.ElementCount * DType.SizeInBytes();
@@ -76,8 +76,28 @@ public sealed partial class Tensor : IDisposable
         Scope = null;
     }
 
+    /// <summary>
+    /// Gives a view into a mapped file memory of its own, so that it can be written to. Kernels that write in place call it: full fine-tuning of mapped weights
+    /// copies each one when the optimizer first touches it, and never before.
+    /// </summary>
+    public void MakeWritable()
+    {
+        if (Storage is MappedFile)
+            MoveToCopy();
+    }
+
     /// <summary>Shape and element type, and the value of a single number.</summary>
     public override string ToString() => _storage is null ? $"Tensor {_shape} {DType}, disposed" : $"Tensor {_shape} {DType} on {Device}";
+
+    /// <summary>Whether writing to this handle's memory would be seen by another handle, or is impossible.</summary>
+    internal bool IsShared => Storage is var storage && (storage.IsShared || storage is MappedFile);
+
+    /// <summary>Moves this handle to a copy of its numbers if another handle looks at them too, so that they can be changed in place.</summary>
+    internal void Unshare()
+    {
+        if (IsShared)
+            MoveToCopy();
+    }
 
     /// <summary>A second handle on the same storage that belongs to no scope and to no tape: what outlives a step.</summary>
     internal Tensor Alias()
@@ -85,5 +105,16 @@ public sealed partial class Tensor : IDisposable
         var storage = Storage;
         storage.Retain();
         return new Tensor(Backend, storage, _shape, DType, ByteOffset, scoped: false);
+    }
+
+    private void MoveToCopy()
+    {
+        using (TensorScope.Suspend())
+        {
+            var copy = Backend.Copy(this);
+            ByteOffset = copy.ByteOffset;
+            copy._storage = Interlocked.Exchange(ref _storage, copy._storage);
+            copy.Dispose();
+        }
     }
 }

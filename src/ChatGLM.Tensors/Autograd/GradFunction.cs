@@ -36,12 +36,16 @@ public abstract class GradFunction
     /// <summary>Whether an operation on these inputs has to be recorded: recording is on and one of them needs a gradient.</summary>
     public static bool Records(params ReadOnlySpan<Tensor?> inputs)
     {
-        if (!GradMode.Enabled)
+        if (!GradMode.Enabled && !GradMode.IsWatching)
             return false;
         foreach (var input in inputs)
         {
-            if (input is { RequiresGrad: true })
+            if (input is not { RequiresGrad: true })
+                continue;
+            if (GradMode.Enabled)
                 return true;
+            GradMode.Notice();
+            return false;
         }
 
         return false;
@@ -55,6 +59,9 @@ public abstract class GradFunction
         output.FunctionOutput = OutputCount++;
         return output;
     }
+
+    /// <summary>Counts an output that has no gradient, such as integers, so that the positions of the others are the outputs' own.</summary>
+    private protected void SkipOutput() => OutputCount++;
 
     /// <summary>Whether an input needs a gradient.</summary>
     protected bool NeedsGrad(int input) => _edges[input].IsUsed;

@@ -12,7 +12,10 @@ public readonly ref struct GradSink
         _function = function;
     }
 
-    /// <summary>Adds a gradient of an input; ignored for an input that needs none.</summary>
+    /// <summary>The pass that this gradient belongs to.</summary>
+    internal BackwardPass Pass => _pass;
+
+    /// <summary>Adds a gradient of an input; ignored for an input that needs none. The tensor may live on as somebody's gradient: do not write to it afterwards.</summary>
     /// <param name="input">The input's position.</param>
     /// <param name="gradient">A float32 tensor of the input's shape.</param>
     public void Add(int input, Tensor gradient)
@@ -22,6 +25,8 @@ public readonly ref struct GradSink
             return;
         if (gradient.Shape != edge.Shape)
             throw new TensorException(_function.GetType().Name, $"the gradient of input {input} has shape {gradient.Shape}, the input {edge.Shape}.");
+        if (gradient.DType != DType.Float32)
+            throw new TensorException(_function.GetType().Name, $"the gradient of input {input} has to be float32, found {gradient.DType}.");
         if (edge.Leaf is { } leaf)
             leaf.AccumulateGrad(gradient);
         else

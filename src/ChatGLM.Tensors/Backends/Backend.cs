@@ -3,7 +3,7 @@ namespace ChatGLM.Tensors;
 /// <summary>
 /// The only code that touches numbers, and the seam for a second engine: the whole contract is this file. Kernels are the size of the field's own building
 /// blocks, and each stands beside its backward. They take contiguous tensors of this backend, return new ones (float32 unless said otherwise), and know nothing
-/// of the tape: <see cref="Functional"/> checks shapes and records. Sums are accumulated in float32 in an order that does not depend on the
+/// of the tape: <see cref="Functional"/> checks shapes and records. A kernel that writes into a tensor calls its <see cref="Tensor.MakeWritable"/> first. Sums are accumulated in float32 in an order that does not depend on the
 /// number of threads.
 /// </summary>
 public abstract class Backend

@@ -33,8 +33,7 @@ public abstract unsafe class HostBackend : Backend
     public sealed override void Write(Tensor target, long byteOffset, ReadOnlySpan<byte> bytes)
     {
         CheckRange(target, byteOffset, bytes.Length);
-        if (target.Storage is MappedFile)
-            throw new TensorException(nameof(Write), "the tensor is a view into a mapped file, which is read only; copy it first.");
+        target.MakeWritable();
         bytes.CopyTo(new Span<byte>((byte*)target.Address + byteOffset, bytes.Length));
         GC.KeepAlive(target);
     }

@@ -6,16 +6,18 @@ namespace ChatGLM.Tensors;
 /// <summary>
 /// Native memory, 64-byte aligned, reused from step to step. Sizes are rounded up to classes an eighth apart, so that a buffer fits the next step's
 /// tensor of nearly the same size. Handles that nobody disposed are recovered by the garbage collector; the pool asks for a collection
-/// when the memory on loan has doubled since the last one, because the collector cannot see native memory by itself.
+/// when the memory on loan has grown by a quarter since the last one, because the collector cannot see native memory by itself.
 /// </summary>
 public sealed class BufferPool
 {
     private const int AlignmentBytes = 64;
     private const long CollectionFloorBytes = 256L << 20;
+    private const long IdleFloorBytes = 64L << 20;
 
-    // Not ConcurrentBag: it cannot be used any more when this pool and its last loans are finalized together.
-    private readonly ConcurrentDictionary<long, ConcurrentStack<nint>> _free = new();
-    private volatile bool _finalized;
+    // Nothing in here may have a finalizer of its own (as ConcurrentBag has): a storage that nobody disposed comes back from the finalizer thread, and when the pool
+    // was dropped with it, in any order with whatever else is unreachable.
+    private readonly ConcurrentDictionary<long, Stack<nint>> _free = new();
+    private volatile bool _dropped;
     private long _loanedBytes;
     private long _loanedBuffers;
     private long _idleBytes;
@@ -26,7 +28,7 @@ public sealed class BufferPool
     /// <summary>Frees the buffers that lie in the pool.</summary>
     ~BufferPool()
     {
-        _finalized = true;
+        _dropped = true;
         Trim();
     }
 
@@ -56,7 +58,7 @@ public sealed class BufferPool
         if (loanedBytes > Interlocked.Read(ref _collectAtBytes))
             loanedBytes = CollectDroppedHandles();
         RaisePeak(loanedBytes);
-        if (_free.TryGetValue(capacityBytes, out var stack) && stack.TryPop(out var pointer))
+        if (TryTake(capacityBytes, out var pointer))
             Interlocked.Add(ref _idleBytes, -capacityBytes);
         else
             pointer = Allocate(capacityBytes);
@@ -66,9 +68,9 @@ public sealed class BufferPool
     /// <summary>Gives the idle buffers back to the operating system.</summary>
     public unsafe void Trim()
     {
-        foreach (var (capacityBytes, stack) in _free)
+        foreach (var capacityBytes in _free.Keys)
         {
-            while (stack.TryPop(out var pointer))
+            while (TryTake(capacityBytes, out var pointer))
             {
                 Interlocked.Add(ref _idleBytes, -capacityBytes);
                 NativeMemory.AlignedFree((void*)pointer);
@@ -82,10 +84,26 @@ public sealed class BufferPool
         Interlocked.Decrement(ref _loanedBuffers);
         if (recovered)
             Interlocked.Increment(ref _recoveredBuffers);
-        Interlocked.Add(ref _idleBytes, capacityBytes);
-        _free.GetOrAdd(capacityBytes, static _ => []).Push(pointer);
-        if (_finalized)
+        // What a step needs at once is worth keeping. More than that are sizes that went out of use, such as those of a shorter chat.
+        if (Interlocked.Add(ref _idleBytes, capacityBytes) > Math.Max(IdleFloorBytes, PeakLoanedBytes))
             Trim();
+        var stack = _free.GetOrAdd(capacityBytes, static _ => new Stack<nint>());
+        lock (stack)
+            stack.Push(pointer);
+        if (_dropped)
+            Trim();
+    }
+
+    private bool TryTake(long capacityBytes, out nint pointer)
+    {
+        if (!_free.TryGetValue(capacityBytes, out var stack))
+        {
+            pointer = 0;
+            return false;
+        }
+
+        lock (stack)
+            return stack.TryPop(out pointer);
     }
 
     private unsafe nint Allocate(long capacityBytes)
@@ -107,7 +125,7 @@ public sealed class BufferPool
         GC.Collect();
         GC.WaitForPendingFinalizers();
         var loanedBytes = LoanedBytes;
-        Interlocked.Exchange(ref _collectAtBytes, Math.Max(CollectionFloorBytes, 2 * loanedBytes));
+        Interlocked.Exchange(ref _collectAtBytes, loanedBytes + Math.Max(CollectionFloorBytes, loanedBytes / 4));
         return loanedBytes;
     }
 

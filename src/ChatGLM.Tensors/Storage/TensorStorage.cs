@@ -18,6 +18,9 @@ public abstract class TensorStorage
     /// <summary>The size in bytes.</summary>
     public long ByteLength { get; }
 
+    /// <summary>Whether more than one handle looks at this memory. A handle that was dropped without being disposed still counts.</summary>
+    internal bool IsShared => Volatile.Read(ref _references) > 1;
+
     /// <summary>Takes one more reference.</summary>
     public void Retain()
     {

@@ -12,7 +12,7 @@ internal static class MatrixData
     /// <summary>Values in -1..1, among them zeros and numbers that are subnormal as a half.</summary>
     public static Tensor Random(Backend backend, in Shape shape, DType dtype = DType.Float32, int seed = 0)
     {
-        var random = new Random(seed * 7919 + (int)shape.ElementCount);
+        var random = new System.Random(seed * 7919 + (int)shape.ElementCount);
         var values = new float[shape.ElementCount];
         for (var i = 0; i < values.Length; i++)
         {

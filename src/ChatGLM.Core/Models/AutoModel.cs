@@ -1,0 +1,42 @@
+using ChatGLM.Models;
+using ChatGLM.Snapshots;
+using ChatGLM.Tensors;
+
+namespace ChatGLM;
+
+/// <summary>Loads the model that a snapshot's configuration names.</summary>
+public static class AutoModel
+{
+    /// <summary>Loads a model that answers. Its weights stay in their files, mapped, in the type they have there; dispose the model to give them back.</summary>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id such as <c>THUDM/chatglm2-6b</c> that the local Hugging Face cache holds.</param>
+    /// <param name="options">How to load; null for the defaults.</param>
+    /// <exception cref="SnapshotNotFoundException">There is no such folder, and the cache does not hold such a repo.</exception>
+    /// <exception cref="UnsupportedModelException">The snapshot holds another kind of model, or a quantized one.</exception>
+    /// <exception cref="ConfigException">config.json is damaged, or holds values that no model can have.</exception>
+    /// <exception cref="MissingWeightsException">The files lack parameters; the message says what kind of file this looks like.</exception>
+    /// <exception cref="WeightShapeException">The files hold tensors of other shapes than config.json describes.</exception>
+    public static ChatGLMForConditionalGeneration FromPretrained(string pathOrRepo, ModelOptions? options = null) =>
+        ModelLoader.Load(pathOrRepo, options, Create);
+
+    /// <summary>Makes a model with fresh random weights, as training from scratch begins with.</summary>
+    /// <param name="config">What to build.</param>
+    /// <param name="options">Its element type (float32 if null), backend and seed.</param>
+    public static ChatGLMForConditionalGeneration FromConfig(ChatGLMConfig config, ModelOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        options ??= new ModelOptions();
+        ModelLoader.RequireFloat(options.Dtype);
+        config = options.Apply(config);
+        var generator = new TorchGenerator(options.Seed);
+        var model = Create(new WeightScope(new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend)), config, generator);
+        model.GenerationConfig = config.ToGenerationConfig();
+        return model;
+    }
+
+    private static ChatGLMForConditionalGeneration Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config switch
+    {
+        ChatGLM6BConfig first => new ChatGLM6BForConditionalGeneration(scope, first, generator),
+        ChatGLM2Config second => new ChatGLM2ForConditionalGeneration(scope, second, generator),
+        _ => throw new UnsupportedModelException(config.Origin, $"{config.GetType().Name} is not known."),
+    };
+}

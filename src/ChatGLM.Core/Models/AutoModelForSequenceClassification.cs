@@ -1,0 +1,32 @@
+using ChatGLM.Models;
+using ChatGLM.Tensors;
+
+namespace ChatGLM;
+
+/// <summary>Loads a ChatGLM2 or ChatGLM3 model with a classifier head.</summary>
+public static class AutoModelForSequenceClassification
+{
+    /// <summary>Loads a classifier. A head that the files lack, as those of a base model do, is made fresh, to be trained.</summary>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id that the local Hugging Face cache holds.</param>
+    /// <param name="options">How to load; the number of classes can be set with <see cref="ModelOptions.ConfigOverrides"/>.</param>
+    /// <exception cref="UnsupportedModelException">The snapshot is a ChatGLM-6B, which has no classifier.</exception>
+    public static ChatGLMForSequenceClassification FromPretrained(string pathOrRepo, ModelOptions? options = null) =>
+        ModelLoader.Load(pathOrRepo, options, Create, name => name.StartsWith("classifier_head.", StringComparison.Ordinal));
+
+    /// <summary>Makes a classifier with fresh random weights.</summary>
+    /// <param name="config">What to build.</param>
+    /// <param name="options">Its element type (float32 if null), backend and seed.</param>
+    public static ChatGLMForSequenceClassification FromConfig(ChatGLMConfig config, ModelOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        options ??= new ModelOptions();
+        ModelLoader.RequireFloat(options.Dtype);
+        config = options.Apply(config);
+        var generator = new TorchGenerator(options.Seed);
+        return Create(new WeightScope(new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend)), config, generator);
+    }
+
+    private static ChatGLMForSequenceClassification Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config is ChatGLM2Config second
+        ? new ChatGLMForSequenceClassification(scope, second, generator)
+        : throw new UnsupportedModelException(config.Origin, "ChatGLM-6B has no sequence classifier.");
+}

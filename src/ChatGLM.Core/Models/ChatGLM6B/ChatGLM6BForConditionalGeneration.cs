@@ -1,0 +1,42 @@
+using ChatGLM.Generation;
+using ChatGLM.Models.ChatGLM6B;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>ChatGLM-6B with its language-model head.</summary>
+internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalGeneration
+{
+    private readonly ModuleSlot<ChatGLMModel> _transformer;
+    private readonly ModuleSlot<Linear> _lmHead;
+
+    public ChatGLM6BForConditionalGeneration(WeightScope scope, ChatGLM6BConfig config, TorchGenerator generator)
+        : base(config, scope.Backend, generator)
+    {
+        _transformer = Child("transformer", new ChatGLMModel(scope["transformer"], config, generator));
+        _lmHead = Child("lm_head", config.TieWordEmbeddings
+            ? new Linear(new DenseWeight(_transformer.Value.WordEmbeddings))
+            : new Linear(scope["lm_head"], config.HiddenSize, config.VocabSize, bias: false));
+    }
+
+    internal override IReadOnlyDictionary<string, string> TiedWeights => Config.TieWordEmbeddings
+        ? new Dictionary<string, string> { ["lm_head.weight"] = "transformer.word_embeddings.weight" }
+        : base.TiedWeights;
+
+    private protected override Transformer Transformer => _transformer.Value;
+
+    private protected override Tensor Score(Tensor hidden) => _lmHead.Value.Forward(hidden);
+
+    /// <inheritdoc/>
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
+
+    // The first vocabulary begins with 20,000 image tokens.
+    internal override int InvalidScoreToken => Config.VocabularySize == 150528 ? 20005 : base.InvalidScoreToken;
+
+    // A context that grows changes the keys of all of it: everything attends to everything.
+    internal override bool CanContinueFromCache => false;
+
+    internal override DecodingState StartDecoding(ModelInputs prompt, int pastTokens) => pastTokens == 0
+        ? BlockDecodingState.After(prompt, (ChatGLM6BConfig)Config, _transformer.Value.Masks)
+        : throw new ModelInputException(nameof(ModelInputs.PastKeyValues), "ChatGLM-6B's context attends to itself in both directions, so a prompt cannot continue from a cache.");
+}

@@ -1,0 +1,83 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models.ChatGLM6B;
+
+/// <summary>The ChatGLM-6B transformer (Du et al. 2022, GLM): a bidirectional context up to <c>&lt;sop&gt;</c>, then an answer that sees what is before it.</summary>
+internal sealed class ChatGLMModel : Transformer
+{
+    /// <summary>Positions are not limited by the reference; this bounds the table.</summary>
+    private const int PositionLimit = 1 << 20;
+
+    private readonly ChatGLM6BConfig _config;
+    private readonly ModuleSlot<Embedding> _wordEmbeddings;
+    private readonly ModuleSlot<ModuleList<Block>> _layers;
+    private readonly ModuleSlot<LayerNorm> _finalLayernorm;
+    private readonly ModuleSlot<PrefixEncoder>? _prefixEncoder;
+    private readonly RotaryPositions _rotary;
+
+    public ChatGLMModel(WeightScope scope, ChatGLM6BConfig config, TorchGenerator generator)
+        : base(config, scope.Backend, generator)
+    {
+        _config = config;
+        _wordEmbeddings = Child("word_embeddings", new Embedding(scope["word_embeddings"], config.VocabSize, config.HiddenSize));
+        _layers = Child("layers", new ModuleList<Block>(config.NumLayers, scope["layers"], (index, place) => new Block(place, config, index)));
+        _finalLayernorm = Child("final_layernorm", new LayerNorm(scope["final_layernorm"], config.HiddenSize, (float)config.LayernormEpsilon));
+        if (config.PreSeqLen is not null)
+        {
+            RequiresGrad(false);
+            _prefixEncoder = Child("prefix_encoder", new PrefixEncoder(scope["prefix_encoder"], config, config.HiddenSize, generator));
+        }
+
+        Masks = new ContextMasks(config);
+        _rotary = new RotaryPositions(InverseFrequencies(config), RotaryStyle.HalfSplit, Sections, PositionLimit, 1, scope.Backend);
+    }
+
+    public Tensor WordEmbeddings => _wordEmbeddings.Value.Weight;
+
+    public ContextMasks Masks { get; }
+
+    /// <summary>The position rows of a token: one in the context and one in the block, or a single one.</summary>
+    public int Sections => _config.PositionEncoding2D ? 2 : 1;
+
+    protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
+
+    protected override bool ReportsNormalizedState => true;
+
+    protected override Tensor Embed(Tensor ids) => _wordEmbeddings.Value.Forward(ids);
+
+    protected override Tensor RunLayer(int layer, Tensor hidden, LayerContext context) => _layers.Value[layer].Forward(hidden, context);
+
+    protected override Tensor Normalize(Tensor hidden) => _finalLayernorm.Value.Forward(hidden);
+
+    protected override (RotaryTable Rotary, Tensor Positions, Tensor? Hidden, bool Causal) Derive(ModelInputs inputs, TokenBatch tokens, int pastTokens, int prefixLength)
+    {
+        if (inputs.PositionIds is null && pastTokens > 0)
+            throw new ModelInputException(nameof(ModelInputs.PositionIds), "with a cache the positions cannot be derived from the new ids alone; give them.");
+        var positions = inputs.PositionIds ?? Tensor.From(Masks.Positions(tokens), Sections == 1 ? [tokens.Batch, tokens.Seq] : [tokens.Batch, Sections, tokens.Seq], Backend);
+        var table = _rotary.Covering(CheckPositions(positions, tokens, Sections));
+        var hidden = inputs.AttentionMask is { } given
+            ? ContextMasks.Check(given, tokens, pastTokens + tokens.Seq)
+            : pastTokens > 0 ? null : Masks.Hidden(tokens);
+        return (table, positions, hidden is null ? null : Tensor.From(ContextMasks.BehindPrefix(hidden, pastTokens + tokens.Seq, prefixLength), [tokens.Batch, tokens.Seq, prefixLength + pastTokens + tokens.Seq], Backend), false);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        _rotary.Dispose();
+    }
+
+    private static float[] InverseFrequencies(ChatGLM6BConfig config)
+    {
+        var dim = config.PositionEncoding2D ? config.HeadDim / 2 : config.HeadDim;
+        var frequencies = new float[dim / 2];
+        for (var i = 0; i < frequencies.Length; i++)
+        {
+            // The reference keeps them in half precision, whatever the model computes in; a checkpoint's own copy is ignored.
+            var frequency = 1f / (float)Math.Pow(10000, 2f * i / dim);
+            frequencies[i] = (float)(Half)frequency;
+        }
+
+        return frequencies;
+    }
+}

@@ -1,0 +1,63 @@
+using ChatGLM.Generation;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>A ChatGLM model that answers: forward passes for training and analysis, generation of ids, and chat. Load one with <see cref="AutoModel"/>.</summary>
+public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
+{
+    private protected ChatGLMForConditionalGeneration(ChatGLMConfig config, Backend backend, TorchGenerator generator)
+        : base(config, backend, generator)
+    {
+    }
+
+    /// <inheritdoc/>
+    public sealed override bool GradientCheckpointing
+    {
+        get => Transformer.GradientCheckpointing;
+        set => Transformer.GradientCheckpointing = value;
+    }
+
+    /// <summary>The generation options that are used where a call gives none: those of the snapshot's generation_config.json.</summary>
+    public GenerationConfig GenerationConfig { get; set; } = new();
+
+    /// <summary>Whether a longer prompt can go on from the keys and values of a shorter one that it begins with.</summary>
+    internal abstract bool CanContinueFromCache { get; }
+
+    private protected abstract Transformer Transformer { get; }
+
+    /// <inheritdoc/>
+    public sealed override ModelOutput Forward(ModelInputs inputs)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        if (inputs.Labels is not null && inputs.LastLogitsOnly)
+            throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
+        using var scope = new TensorScope();
+        var (hidden, states, cache) = Transformer.Forward(inputs);
+        if (inputs.LastLogitsOnly && hidden.Shape[1] > 1)
+            hidden = Functional.Slice(hidden, 1, hidden.Shape[1] - 1, 1);
+        var logits = Score(hidden);
+        var loss = inputs.Labels is { } labels ? CausalLoss.Compute(logits, labels) : null;
+        foreach (var state in states)
+            scope.Keep(state);
+        return new ModelOutput(scope.Keep(logits), loss is null ? null : scope.Keep(loss), states, cache is not null && inputs.UseCache != false ? cache : null);
+    }
+
+    /// <inheritdoc/>
+    public override void SavePretrained(string folder, SaveOptions? options = null)
+    {
+        base.SavePretrained(folder, options);
+        GenerationConfig.SavePretrained(folder);
+    }
+
+    /// <summary>Scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
+    private protected abstract Tensor Score(Tensor hidden);
+
+    /// <summary>Masks and positions of the tokens that will follow a prompt.</summary>
+    /// <param name="prompt">The prompt, about to be fed.</param>
+    /// <param name="pastTokens">Tokens that the cache holds already, without a prefix.</param>
+    internal abstract DecodingState StartDecoding(ModelInputs prompt, int pastTokens);
+
+    /// <summary>The keys that a P-Tuning prefix puts into a cache.</summary>
+    internal int PrefixLength => Transformer.PrefixLength;
+}

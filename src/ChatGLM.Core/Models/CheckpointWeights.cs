@@ -1,0 +1,97 @@
+using ChatGLM.Formats;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>Gives the modules of a model their parameters from a checkpoint, and takes note of all that does not fit, so that one report names everything.</summary>
+internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, Func<string, bool> mayBeFresh) : IWeightSource
+{
+    private readonly List<Tensor> _made = [];
+    private readonly HashSet<string> _used = [];
+    private readonly Dictionary<DType, long> _bytesByType = [];
+    private readonly long _totalBytes = checkpoint.Entries.Values.Sum(e => e.LengthInBytes);
+    private long _loadedBytes;
+
+    public Backend Backend { get; } = options.Backend ?? Backend.Default;
+
+    public List<string> Missing { get; } = [];
+
+    public List<ShapeMismatch> Misshaped { get; } = [];
+
+    public List<string> Fresh { get; } = [];
+
+    public long Bytes => _bytesByType.Values.Sum();
+
+    public DType Dtype => _bytesByType.Count == 0 ? DType.Float32 : _bytesByType.MaxBy(t => t.Value).Key;
+
+    public IEnumerable<string> Unused => checkpoint.Entries.Keys.Where(name => !_used.Contains(name));
+
+    public bool Contains(string name) => checkpoint.Entries.ContainsKey(name);
+
+    public Tensor Get(string name, in Shape shape, Initializer initialize)
+    {
+        options.CancellationToken.ThrowIfCancellationRequested();
+        if (checkpoint.Entries.TryGetValue(name, out var entry))
+            return Read(entry, shape);
+        if (!mayBeFresh(name))
+        {
+            Missing.Add(name);
+            return Placeholder(shape);
+        }
+
+        // A prefix or a head is trained from here on, so it is made in the type it is trained in.
+        var fresh = FreshWeights.Create(Backend, generator, shape, DType.Float32, initialize);
+        Fresh.Add(name);
+        return Take(fresh);
+    }
+
+    /// <summary>Gives back what was made: for a load that fails.</summary>
+    public void DisposeAll() => _made.ForEach(tensor => tensor.Dispose());
+
+    private Tensor Read(CheckpointEntry entry, in Shape shape)
+    {
+        _used.Add(entry.Name);
+        if (!entry.Shape.SequenceEqual(shape.ToArray().Select(n => (long)n)))
+        {
+            Misshaped.Add(new ShapeMismatch(entry.Name, shape.ToString(), $"[{string.Join(", ", entry.Shape)}]"));
+            return Placeholder(shape);
+        }
+
+        if (!entry.DType.IsFloatingPoint())
+            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers. {checkpoint.Describe()}");
+        var tensor = checkpoint.Read(entry.Name, Backend);
+        var wanted = options.Dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
+        if (wanted != entry.DType)
+        {
+            using var stored = tensor;
+            tensor = Backend.Cast(stored, wanted);
+        }
+
+        tensor.RequiresGrad = true;
+        _loadedBytes += entry.LengthInBytes;
+        options.Progress?.Report(new LoadProgress(_loadedBytes, _totalBytes));
+        return Take(tensor);
+    }
+
+    private Tensor Take(Tensor tensor)
+    {
+        _made.Add(tensor);
+        _bytesByType[tensor.DType] = _bytesByType.GetValueOrDefault(tensor.DType) + tensor.ByteLength;
+        return tensor;
+    }
+
+    /// <summary>Something of the right shape that holds no memory: the load is going to fail, and a config may ask for terabytes.</summary>
+    private Tensor Placeholder(in Shape shape)
+    {
+        var tensor = new Tensor(Backend, new NoStorage(shape.ElementCount * sizeof(float)), shape, DType.Float32);
+        _made.Add(tensor);
+        return tensor;
+    }
+
+    private sealed class NoStorage(long byteLength) : TensorStorage(byteLength)
+    {
+        protected override void Free(bool finalizing)
+        {
+        }
+    }
+}

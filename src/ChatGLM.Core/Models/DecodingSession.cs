@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using ChatGLM.Generation;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>A prompt that a model has read, and the answers that grow from it: cache, masks and positions of each row.</summary>
+internal sealed class DecodingSession : IDecodingSession
+{
+    private readonly ChatGLMForConditionalGeneration _model;
+    private readonly KeyValueCache _cache;
+    private readonly bool _ownsCache;
+    private readonly DecodingState _state;
+    private float[] _logits = [];
+
+    private DecodingSession(ChatGLMForConditionalGeneration model, KeyValueCache cache, bool ownsCache, DecodingState state)
+    {
+        _model = model;
+        _cache = cache;
+        _ownsCache = ownsCache;
+        _state = state;
+        VocabularySize = model.Config.VocabularySize;
+    }
+
+    public int Rows => _state.Rows;
+
+    public int VocabularySize { get; }
+
+    public int Length => _state.Length;
+
+    /// <summary>Feeds a prompt. With a cache that is not empty the prompt is what follows the tokens in it; the caller keeps a cache that it gave.</summary>
+    public static DecodingSession Start(ChatGLMForConditionalGeneration model, ModelInputs prompt)
+    {
+        var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend);
+        var ownsCache = prompt.PastKeyValues is null;
+        try
+        {
+            var pastTokens = cache.Length == 0 ? 0 : cache.Length - model.PrefixLength;
+            var session = new DecodingSession(model, cache, ownsCache, model.StartDecoding(prompt, pastTokens));
+            session.Feed(prompt with { PastKeyValues = cache, LastLogitsOnly = true, Labels = null, OutputHiddenStates = false, UseCache = null });
+            return session;
+        }
+        catch when (ownsCache)
+        {
+            cache.Dispose();
+            throw;
+        }
+    }
+
+    public ReadOnlySpan<float> Logits(int row) => _logits.AsSpan(row * VocabularySize, VocabularySize);
+
+    public void Step(ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        using var scope = new TensorScope();
+        Feed(_state.Next(tokens, _cache, _model.Backend, cancellationToken));
+    }
+
+    public void SelectRows(ReadOnlySpan<int> rows)
+    {
+        foreach (var row in rows)
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Rows, nameof(rows));
+        _cache.SelectRows(rows);
+        _state.SelectRows(rows);
+        var selected = new float[rows.Length * (long)VocabularySize];
+        for (var i = 0; i < rows.Length; i++)
+            Logits(rows[i]).CopyTo(selected.AsSpan(i * VocabularySize));
+        _logits = selected;
+    }
+
+    public void Dispose()
+    {
+        if (_ownsCache)
+            _cache.Dispose();
+    }
+
+    private void Feed(ModelInputs inputs)
+    {
+        using var noGrad = GradMode.NoGrad();
+        using var scope = new TensorScope();
+        var logits = _model.Forward(inputs).Logits;
+        if (_logits.LongLength != logits.ElementCount)
+            _logits = new float[logits.ElementCount];
+        logits.Read(0, MemoryMarshal.AsBytes(_logits.AsSpan()));
+    }
+}

@@ -1,0 +1,45 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>What a forward pass takes. Everything but the ids is optional: the model derives what is left out as its Python original does.</summary>
+public sealed record ModelInputs
+{
+    /// <summary>Creates inputs from ids.</summary>
+    public ModelInputs()
+    {
+    }
+
+    /// <summary>Token ids, int64 [batch, seq].</summary>
+    public required Tensor InputIds { get; init; }
+
+    /// <summary>
+    /// ChatGLM-6B: bool [batch, 1, seq, past + seq], true where a key is hidden. ChatGLM2 and 3: int64 or bool [batch, past + seq], 1 where a token is real. A P-Tuning prefix is
+    /// not part of it.
+    /// </summary>
+    public Tensor? AttentionMask { get; init; }
+
+    /// <summary>int64 [batch, seq], or [batch, 2, seq] for ChatGLM-6B's two-dimensional positions.</summary>
+    public Tensor? PositionIds { get; init; }
+
+    /// <summary>int64 [batch, seq]: the model shifts them itself, -100 is ignored. For a classifier: int64 [batch], or float32 as its problem type asks.</summary>
+    public Tensor? Labels { get; init; }
+
+    /// <summary>The keys and values of the tokens before these. The pass appends to it.</summary>
+    public KeyValueCache? PastKeyValues { get; init; }
+
+    /// <summary>Embedded tokens float32 [batch, seq, hidden] to use instead of looking the ids up; the ids still give masks and positions.</summary>
+    public Tensor? InputsEmbeds { get; init; }
+
+    /// <summary>Whether to return the hidden states before every layer and after the last.</summary>
+    public bool OutputHiddenStates { get; init; }
+
+    /// <summary>Whether to return keys and values; null for yes when <see cref="PastKeyValues"/> is given.</summary>
+    public bool? UseCache { get; init; }
+
+    /// <summary>Computes the scores of the last position only, as generation needs them.</summary>
+    public bool LastLogitsOnly { get; init; }
+
+    /// <summary>Looked at before every layer.</summary>
+    public CancellationToken CancellationToken { get; init; }
+}

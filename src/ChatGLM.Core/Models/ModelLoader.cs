@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using ChatGLM.Formats;
+using ChatGLM.Generation;
+using ChatGLM.Snapshots;
+using ChatGLM.Tensors;
+using Microsoft.Extensions.Logging;
+
+namespace ChatGLM.Models;
+
+/// <summary>From a name to a model: folder, configuration, weights, report.</summary>
+internal static partial class ModelLoader
+{
+    public delegate TModel Create<TModel>(WeightScope scope, ChatGLMConfig config, TorchGenerator generator);
+
+    /// <param name="pathOrRepo">A folder, or a repo that the local cache holds.</param>
+    /// <param name="options">How to load.</param>
+    /// <param name="create">Builds the model from its weights.</param>
+    /// <param name="isFreshHead">Names of a head that a base model's files may lack.</param>
+    public static TModel Load<TModel>(string pathOrRepo, ModelOptions? options, Create<TModel> create, Func<string, bool>? isFreshHead = null)
+        where TModel : PreTrainedModel
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        options ??= new ModelOptions();
+        RequireFloat(options.Dtype);
+        var watch = Stopwatch.StartNew();
+        var folder = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
+        var stored = AutoConfig.FromFolder(folder);
+        var config = options.Apply(stored);
+        RequireUnquantized(config);
+        using var checkpoint = Checkpoint.Open(folder);
+        var addsPrefix = (config.PreSeqLen, config.PrefixProjection) != (stored.PreSeqLen, stored.PrefixProjection);
+        var generator = new TorchGenerator(options.Seed);
+        var weights = new CheckpointWeights(checkpoint, options, generator,
+            name => (addsPrefix && name.StartsWith("transformer.prefix_encoder.", StringComparison.Ordinal)) || isFreshHead?.Invoke(name) == true);
+        try
+        {
+            var model = create(new WeightScope(weights), config, generator);
+            model.LoadReport = Report(folder, checkpoint, weights, model, watch.Elapsed.TotalSeconds);
+            RequireFit(model.LoadReport, checkpoint);
+            if (model is ChatGLMForConditionalGeneration answering)
+                answering.GenerationConfig = ReadGenerationConfig(folder, config);
+            if (options.Logger is { } logger)
+                Log(logger, model.LoadReport);
+            return model;
+        }
+        catch
+        {
+            weights.DisposeAll();
+            throw;
+        }
+    }
+
+    internal static void RequireFloat(DType? dtype)
+    {
+        if (dtype is not (null or DType.Float32 or DType.Float16 or DType.BFloat16))
+            throw new ArgumentException($"Weights are held as float32, float16 or bfloat16, not as {dtype}.", nameof(dtype));
+    }
+
+    private static void RequireUnquantized(ChatGLMConfig config)
+    {
+        if (config.QuantizationBit != 0)
+            throw new UnsupportedModelException(config.Origin, $"'quantization_bit' is {config.QuantizationBit}: packed weights are not read by this version. Use the snapshot without quantization.");
+    }
+
+    private static void RequireFit(LoadReport report, Checkpoint checkpoint)
+    {
+        if (report.Missing.Count > 0)
+            throw new MissingWeightsException(report, checkpoint.Describe());
+        if (report.Misshaped.Count > 0)
+            throw new WeightShapeException(report);
+    }
+
+    private static LoadReport Report(string folder, Checkpoint checkpoint, CheckpointWeights weights, PreTrainedModel model, double seconds)
+    {
+        var tied = model.TiedWeights;
+        var unused = weights.Unused.ToList();
+        return new LoadReport
+        {
+            Folder = folder,
+            Files = checkpoint.Files,
+            Missing = weights.Missing,
+            Misshaped = weights.Misshaped,
+            Fresh = weights.Fresh,
+            Tied = tied.Keys.ToArray(),
+            Ignored = unused.Where(IsRecomputed).ToArray(),
+            Unexpected = unused.Where(name => !IsRecomputed(name) && !tied.ContainsKey(name)).ToArray(),
+            Dtype = weights.Dtype,
+            Bytes = weights.Bytes,
+            Seconds = seconds,
+        };
+    }
+
+    /// <summary>Rotary frequencies are stored by older versions of the reference and computed by all.</summary>
+    private static bool IsRecomputed(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || name.EndsWith("rotary_pos_emb.inv_freq", StringComparison.Ordinal);
+
+    private static GenerationConfig ReadGenerationConfig(string folder, ChatGLMConfig config)
+    {
+        var file = Path.Combine(folder, GenerationConfig.FileName);
+        return File.Exists(file) ? GenerationConfig.Load(file) : config.ToGenerationConfig();
+    }
+
+    private static void Log(ILogger logger, LoadReport report)
+    {
+        LogLoaded(logger, report.Folder, report.Bytes, report.Dtype, report.Seconds);
+        if (report.Unexpected.Count > 0)
+            LogUnexpected(logger, report.Unexpected.Count, report.Unexpected[0]);
+        if (report.Fresh.Count > 0)
+            LogFresh(logger, report.Fresh.Count, report.Fresh[0]);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Folder}: {Bytes} bytes of {Dtype} weights in {Seconds:F2} s.")]
+    private static partial void LogLoaded(ILogger logger, string folder, long bytes, DType dtype, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} tensors in the files have no place in the model, the first is {Name}.")]
+    private static partial void LogUnexpected(ILogger logger, int count, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} parameters are not in the files and were initialised, the first is {Name}: train them before use.")]
+    private static partial void LogFresh(ILogger logger, int count, string name);
+}

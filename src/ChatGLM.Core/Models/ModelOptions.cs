@@ -1,0 +1,61 @@
+using ChatGLM.Models;
+using ChatGLM.Tensors;
+using Microsoft.Extensions.Logging;
+
+namespace ChatGLM;
+
+/// <summary>How a model is loaded.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>The element type to hold the weights in; null for the file's own, which maps them in place. Anything else copies and converts.</summary>
+    public DType? Dtype { get; init; }
+
+    /// <summary>The length of a P-Tuning v2 prefix to add; null for what config.json says. A prefix that the files lack is made fresh.</summary>
+    public int? PreSeqLen { get; init; }
+
+    /// <summary>Whether the prefix goes through a projection; null for what config.json says.</summary>
+    public bool? PrefixProjection { get; init; }
+
+    /// <summary>Changes any other field of the configuration before the model is built, with a <c>with</c> expression.</summary>
+    public Func<ChatGLMConfig, ChatGLMConfig>? ConfigOverrides { get; init; }
+
+    /// <summary>What computes; null for the processor.</summary>
+    public Backend? Backend { get; init; }
+
+    /// <summary>The branch, tag or commit of a repo in the local cache; null for <c>main</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>The Hugging Face cache; null for where its tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
+    public string? CacheDir { get; init; }
+
+    /// <summary>Whether nothing may be downloaded. This version never downloads.</summary>
+    public bool LocalFilesOnly { get; init; }
+
+    /// <summary>The seed of fresh parameters, and of what dropout draws in training.</summary>
+    public ulong Seed { get; init; } = 42;
+
+    /// <summary>Told how far loading is.</summary>
+    public IProgress<LoadProgress>? Progress { get; init; }
+
+    /// <summary>Told what was loaded, and what was unexpected.</summary>
+    public ILogger? Logger { get; init; }
+
+    /// <summary>Stops loading between two tensors.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
+    internal ChatGLMConfig Apply(ChatGLMConfig config)
+    {
+        if (PreSeqLen is not null)
+            config = config with { PreSeqLen = PreSeqLen };
+        if (PrefixProjection is { } projection)
+            config = config with { PrefixProjection = projection };
+        config = ConfigOverrides?.Invoke(config) ?? config;
+        config.Validate();
+        return config;
+    }
+}
+
+/// <summary>How far loading is.</summary>
+/// <param name="LoadedBytes">The bytes of the weights that are in place.</param>
+/// <param name="TotalBytes">The bytes of all weights.</param>
+public readonly record struct LoadProgress(long LoadedBytes, long TotalBytes);

@@ -1,0 +1,37 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>What a forward pass gives. Disposing it is never needed; it gives the memory back a little earlier than the garbage collector would.</summary>
+public sealed class ModelOutput : IDisposable
+{
+    internal ModelOutput(Tensor logits, Tensor? loss, IReadOnlyList<Tensor> hiddenStates, KeyValueCache? pastKeyValues)
+    {
+        Logits = logits;
+        Loss = loss;
+        HiddenStates = hiddenStates;
+        PastKeyValues = pastKeyValues;
+    }
+
+    /// <summary>Scores, float32 [batch, seq, vocabulary], or [batch, 1, vocabulary] for the last position only; [batch, labels] of a classifier.</summary>
+    public Tensor Logits { get; }
+
+    /// <summary>The mean loss over the labels that count, a single number; null when no labels were given.</summary>
+    public Tensor? Loss { get; }
+
+    /// <summary>The input of every layer and the output of the last, [batch, seq, hidden] each; of ChatGLM-6B the last one is after the final normalisation, of ChatGLM2 and 3
+    /// before it. Empty unless asked for.</summary>
+    public IReadOnlyList<Tensor> HiddenStates { get; }
+
+    /// <summary>Keys and values of all tokens so far; null unless asked for.</summary>
+    public KeyValueCache? PastKeyValues { get; }
+
+    /// <summary>Gives logits, loss and hidden states back. The cache is left alone: the next pass uses it.</summary>
+    public void Dispose()
+    {
+        Logits.Dispose();
+        Loss?.Dispose();
+        foreach (var hidden in HiddenStates)
+            hidden.Dispose();
+    }
+}

@@ -1,0 +1,57 @@
+using ChatGLM.Formats;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Models;
+
+/// <summary>A model that was loaded from a snapshot, or made fresh from a configuration. It maps its weights: dispose it to give the files back.</summary>
+public abstract class PreTrainedModel : Module
+{
+    private protected PreTrainedModel(ChatGLMConfig config, Backend backend, TorchGenerator generator)
+    {
+        Config = config;
+        Backend = backend;
+        Generator = generator;
+    }
+
+    /// <summary>The configuration, overrides included.</summary>
+    public ChatGLMConfig Config { get; }
+
+    /// <summary>What computes.</summary>
+    public Backend Backend { get; }
+
+    /// <summary>What dropout draws from in training.</summary>
+    public TorchGenerator Generator { get; }
+
+    /// <summary>What loading found; null for a model that was made fresh.</summary>
+    public LoadReport? LoadReport { get; internal set; }
+
+    /// <summary>Recomputes each layer in the backward pass instead of keeping what is inside it: less memory for a third more time. In training only.</summary>
+    public abstract bool GradientCheckpointing { get; set; }
+
+    /// <summary>Scores every position, and computes the loss if labels are given. Recorded for a backward pass unless <see cref="GradMode"/> says otherwise.</summary>
+    /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>
+    /// <exception cref="ModelInputException">The inputs do not fit the model or each other.</exception>
+    /// <exception cref="TokenIdOutOfRangeException">An id is not of the vocabulary.</exception>
+    public abstract ModelOutput Forward(ModelInputs inputs);
+
+    /// <summary>Scores every position of one or more rows of ids.</summary>
+    /// <param name="inputIds">Token ids, int64 [batch, seq].</param>
+    public ModelOutput Forward(Tensor inputIds) => Forward(new ModelInputs { InputIds = inputIds });
+
+    /// <summary>Writes config.json and the weights as safetensors, sharded with an index if they are large, in the types that they have in memory. Shared weights are written once. The
+    /// folder changes from an old snapshot to the new one, never to half of one.</summary>
+    /// <param name="folder">The snapshot folder; it is created if need be.</param>
+    /// <param name="options">The size of shards.</param>
+    public virtual void SavePretrained(string folder, SaveOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        Directory.CreateDirectory(folder);
+        Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
+        (Config with { TorchDtype = MainType() }).SavePretrained(folder);
+    }
+
+    /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
+    internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
+
+    private DType MainType() => NamedParameters().GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
+}

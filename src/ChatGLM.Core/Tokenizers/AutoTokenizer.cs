@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Text.Json;
+using ChatGLM.Tokenizers.SentencePiece;
+
+namespace ChatGLM.Tokenizers;
+
+/// <summary>Opens the tokenizer of a snapshot folder, of whichever generation it is.</summary>
+public static class AutoTokenizer
+{
+    private const int MaxConfigBytes = 16 << 20;
+
+    /// <summary>Opens the tokenizer in a folder.</summary>
+    /// <param name="path">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3).</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
+    public static ChatGLMTokenizer FromPretrained(string path, TokenizerOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new TokenizerOptions();
+        if (!Directory.Exists(path))
+            throw new TokenizerException($"'{path}' is no folder: expected a downloaded snapshot. Give its path.");
+        var configPath = Path.Combine(path, TokenizerSource.ConfigFile);
+        var config = TokenizerConfig.Parse(configPath, ReadRequired(configPath, MaxConfigBytes));
+        if (options.Generation is null)
+            CheckClass(config);
+
+        var python = ReadOptional(Path.Combine(path, TokenizerSource.PythonFile), MaxConfigBytes);
+        var generation = options.Generation ?? Detect(path, config, python);
+        var modelPath = ModelPathOf(path, generation);
+        var source = new TokenizerSource(path, modelPath, ReadRequired(modelPath, SentencePieceModel.MaxFileBytes), config, python);
+        return generation switch
+        {
+            ChatGLMGeneration.ChatGLM6B => new ChatGLM6BTokenizer(source),
+            ChatGLMGeneration.ChatGLM2 => new ChatGLM2Tokenizer(source),
+            ChatGLMGeneration.ChatGLM3 => new ChatGLM3Tokenizer(source, options.EncodeSpecialTokens),
+            _ => throw new ArgumentOutOfRangeException(nameof(options), generation, "Generation is none of those that exist."),
+        };
+    }
+
+    private static ChatGLMGeneration Detect(string path, TokenizerConfig config, byte[]? python)
+    {
+        var hasGlm1 = File.Exists(Path.Combine(path, TokenizerSource.Glm1ModelFile));
+        var hasOther = File.Exists(Path.Combine(path, TokenizerSource.ModelFile));
+        if (hasGlm1)
+            return ChatGLMGeneration.ChatGLM6B;
+        if (!hasOther)
+        {
+            throw new TokenizerException(
+                $"{path}: there is no tokenizer model, expected {TokenizerSource.Glm1ModelFile} or {TokenizerSource.ModelFile}. Download the snapshot again.");
+        }
+
+        var modelConfigPath = Path.Combine(path, "config.json");
+        var modelConfig = ReadOptional(modelConfigPath, MaxConfigBytes) is { } bytes ? TokenizerConfig.Parse(modelConfigPath, bytes) : null;
+        var folder = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        return GenerationDetector.FromFolder(config, python, modelConfig, folder) ?? throw new TokenizerException(
+            $"{config.Path}: this does not tell ChatGLM2 from ChatGLM3: expected 'chatglm2' or 'chatglm3' in name_or_path, found "
+            + $"'{config.GetString("name_or_path")}'. Set TokenizerOptions.Generation.");
+    }
+
+    private static string ModelPathOf(string path, ChatGLMGeneration generation)
+    {
+        var standard = Path.Combine(path, generation == ChatGLMGeneration.ChatGLM6B ? TokenizerSource.Glm1ModelFile : TokenizerSource.ModelFile);
+        var other = Path.Combine(path, generation == ChatGLMGeneration.ChatGLM6B ? TokenizerSource.ModelFile : TokenizerSource.Glm1ModelFile);
+        return !File.Exists(standard) && File.Exists(other) ? other : standard;
+    }
+
+    private static void CheckClass(TokenizerConfig config)
+    {
+        var found = config.GetString("tokenizer_class");
+        if (found is null && config.Json.TryGetProperty("auto_map", out var map) && map.ValueKind == JsonValueKind.Object
+            && map.TryGetProperty("AutoTokenizer", out var names) && names.ValueKind == JsonValueKind.Array && names.GetArrayLength() > 0
+            && names[0].ValueKind == JsonValueKind.String)
+        {
+            found = names[0].GetString()!.Split('.')[^1];
+        }
+
+        if (found is not null and not "ChatGLMTokenizer")
+        {
+            throw new TokenizerException(
+                $"{config.Path}: tokenizer_class '{found}' is not supported: expected ChatGLMTokenizer (ChatGLM-6B, ChatGLM2-6B, ChatGLM3-6B). "
+                + "Set TokenizerOptions.Generation if it is one of these all the same.");
+        }
+    }
+
+    private static byte[]? ReadOptional(string path, int maxBytes) => File.Exists(path) ? ReadRequired(path, maxBytes) : null;
+
+    private static byte[] ReadRequired(string path, int maxBytes)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            if (file.Length > maxBytes)
+            {
+                throw new TokenizerException(string.Create(
+                    CultureInfo.InvariantCulture, $"{path}: expected at most {maxBytes} bytes, found {file.Length}. Check that this is the right file."));
+            }
+
+            var bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new TokenizerException($"{path}: this cannot be read ({e.Message}). Download the snapshot again, or correct the path.", e);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+namespace ChatGLM.Tokenizers;
+
+/// <summary>How <see cref="AutoTokenizer"/> opens a snapshot.</summary>
+public sealed record TokenizerOptions
+{
+    /// <summary>The generation, where the folder does not say or says it wrong; null to find out from its files.</summary>
+    public ChatGLMGeneration? Generation { get; init; }
+
+    /// <summary>
+    /// ChatGLM3 only: <c>&lt;|user|&gt;</c> and the other role names in a text that is encoded become role tokens. Off by default, and never
+    /// in chat, where a user could otherwise fake a role by typing its name.
+    /// </summary>
+    public bool EncodeSpecialTokens { get; init; }
+}

@@ -1,0 +1,20 @@
+namespace ChatGLM.Tensors;
+
+/// <summary>The numbers of <see cref="AdamW"/>, with the defaults of <c>torch.optim.AdamW</c>.</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>The learning rate at first.</summary>
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>The decay of the mean of gradients.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>The decay of the mean of squared gradients.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the mean of squared gradients.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay.</summary>
+    public double WeightDecay { get; init; } = 0.01;
+}
