@@ -13,6 +13,8 @@ public static class FuzzTargets
         new("pickle", PickleTarget.Read, PickleTarget.Seeds, PickleTarget.Grammar),
         new("torch-legacy", TorchLegacyTarget.Read, TorchLegacyTarget.Seeds, TorchLegacyTarget.Grammar),
         new("sentencepiece", SentencePieceTarget.Read, SentencePieceTarget.Seeds, SentencePieceTarget.Grammar),
+        new("model-config", ModelConfigTarget.Read, ModelConfigTarget.Seeds, ModelConfigTarget.Grammar),
         new("tokenizer-config", TokenizerConfigTarget.Read, TokenizerConfigTarget.Seeds),
+        new("generation-config", GenerationConfigTarget.Read, GenerationConfigTarget.Seeds, GenerationConfigTarget.Grammar),
     ];
 }

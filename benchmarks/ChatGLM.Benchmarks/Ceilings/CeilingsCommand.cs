@@ -13,7 +13,7 @@ internal static class CeilingsCommand
     {
         var rounds = new Option<int>("--rounds") { Description = "How often everything is measured; the best round counts.", DefaultValueFactory = _ => 7 };
         var threads = new Option<int>("--threads") { Description = "How many threads compute.", DefaultValueFactory = _ => 2 };
-        var vectorBits = new Option<int>("--vector-bits") { Description = "The widest vectors to use: 512, 256, 128 or 0.", DefaultValueFactory = _ => 512 };
+        var vectorBits = new Option<int>("--vector-bits") { Description = "The widest vectors to use: 512, 256, 128 or 0 for none.", DefaultValueFactory = _ => 512 };
         var filter = new Option<string>("--only") { Description = "Measure only rows whose name contains this, and their ceilings.", DefaultValueFactory = _ => "" };
         var json = new Option<FileInfo?>("--json") { Description = "Write the rows to this file as well." };
         var command = new Command("ceilings", "Read bandwidth and FMA peak of this machine, and how near the kernels come to them.") { rounds, threads, vectorBits, filter, json };
@@ -38,7 +38,10 @@ internal static class CeilingsCommand
         [
             new ReadBandwidth(backend, bfloat16),
             new FmaPeak(backend),
-            new GemmMeasurement(backend, 2048),
+            new GemmMeasurement("gemm.f32", backend, 2048),
+            new GemmMeasurement("gemm256.f32", backend, 256),
+            new GemmMeasurement("gemm64.f32", backend, 64),
+            new GemmMeasurement("gemm32.f32", backend, 32),
             new LinearMeasurement("matvec.bf16", backend, bfloat16, rows: 1),
             new LinearMeasurement("matvec.f16", backend, float16, rows: 1),
             new LinearMeasurement("linear4.bf16", backend, bfloat16, rows: 4),

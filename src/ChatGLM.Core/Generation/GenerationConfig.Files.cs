@@ -49,6 +49,8 @@ public sealed partial record GenerationConfig
     /// <exception cref="GenerationConfigException">It is not JSON, or an option has a value of the wrong kind.</exception>
     public static GenerationConfig FromJson(ReadOnlyMemory<byte> utf8Json, string source = FileName)
     {
+        if (!System.Text.Unicode.Utf8.IsValid(utf8Json.Span))
+            throw new GenerationConfigException(source, $"'{source}' is not UTF-8.");
         try
         {
             using var document = JsonDocument.Parse(utf8Json);
@@ -57,6 +59,11 @@ public sealed partial record GenerationConfig
         catch (JsonException error)
         {
             throw new GenerationConfigException(source, $"'{source}' is not JSON: {error.Message}", error);
+        }
+        catch (InvalidOperationException error)
+        {
+            // Half of a surrogate pair, escaped: the parser lets it through, and it fails when the text is read.
+            throw new GenerationConfigException(source, $"'{source}' holds text that is not valid Unicode: {error.Message}", error);
         }
     }
 

@@ -114,7 +114,8 @@ internal static class GenerationConfigJson
                 json.WriteStringValue(text);
                 break;
             case JsonElement element:
-                element.WriteTo(json);
+                // As it stood in the file: an escaped half of a surrogate pair is JSON, but no text that could be written anew.
+                json.WriteRawValue(element.GetRawText(), skipInputValidation: true);
                 break;
             case IEnumerable list:
                 json.WriteStartArray();

@@ -204,8 +204,11 @@ public abstract partial class ChatGLMForConditionalGeneration
             : config with { MaxLength = Math.Min(config.MaxLength, Config.MaxPositions) };
     }
 
-    private static int[]? PaddingOf(ModelInputs prompts, TokenBatch tokens)
+    private int[]? PaddingOf(ModelInputs prompts, TokenBatch tokens)
     {
+        // ChatGLM-6B's mask hides and does not count: there the ids tell what was padded.
+        if (Config is ChatGLM6BConfig first)
+            return [.. Enumerable.Range(0, tokens.Batch).Select(row => tokens[row].IndexOfAnyExcept(first.PadTokenId) is >= 0 and var start ? start : tokens.Seq)];
         if (prompts.AttentionMask is not { Shape.Rank: 2 } mask || mask.Shape != prompts.InputIds.Shape)
             return null;
         using var flags = mask.Backend.Cast(mask, DType.Bool);

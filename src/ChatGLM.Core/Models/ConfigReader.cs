@@ -41,7 +41,12 @@ internal sealed class ConfigReader
             using var document = JsonDocument.Parse(WithoutByteOrderMark(utf8), new JsonDocumentOptions { MaxDepth = 32 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ConfigException(source, null, $"expected a JSON object, found {document.RootElement.ValueKind}.");
+            RequireText(document.RootElement);
             return new ConfigReader(source, document.RootElement.Clone());
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new ConfigException(source, null, "a name or a string holds half of a surrogate pair, which is not text.", error);
         }
         catch (JsonException error)
         {
@@ -85,7 +90,7 @@ internal sealed class ConfigReader
     {
         if (!TryGet(field, out var value))
             return null;
-        return value.ValueKind == JsonValueKind.String ? Text(field, value) : throw Wrong(field, "a string", value);
+        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(field, "a string", value);
     }
 
     /// <summary>One token id, or a list of them.</summary>
@@ -104,7 +109,7 @@ internal sealed class ConfigReader
             return [];
         if (value.ValueKind != JsonValueKind.Array)
             throw Wrong(field, "a list of strings", value);
-        return value.EnumerateArray().Select(s => s.ValueKind == JsonValueKind.String ? Text(field, s) : throw Wrong(field, "a list of strings", s)).ToArray();
+        return value.EnumerateArray().Select(s => s.ValueKind == JsonValueKind.String ? s.GetString()! : throw Wrong(field, "a list of strings", s)).ToArray();
     }
 
     /// <summary>The entry of a table of strings, such as <c>auto_map</c>'s <c>AutoModel</c>.</summary>
@@ -114,10 +119,33 @@ internal sealed class ConfigReader
             return null;
         if (table.ValueKind != JsonValueKind.Object)
             throw Wrong(field, "an object", table);
-        return table.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? Text(field, value) : null;
+        return table.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : null;
     }
 
     public int? CountOf(string field) => TryGet(field, out var table) && table.ValueKind == JsonValueKind.Object ? table.EnumerateObject().Count() : null;
+
+    /// <summary>Reads every name and string once: JSON may spell what is no text, which must not come up later.</summary>
+    private static void RequireText(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                value.GetString();
+                break;
+            case JsonValueKind.Array:
+                foreach (var item in value.EnumerateArray())
+                    RequireText(item);
+                break;
+            case JsonValueKind.Object:
+                foreach (var property in value.EnumerateObject())
+                {
+                    _ = property.Name;
+                    RequireText(property.Value);
+                }
+
+                break;
+        }
+    }
 
     private static long Length(FileInfo file) => File.ResolveLinkTarget(file.FullName, returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
 
@@ -131,19 +159,6 @@ internal sealed class ConfigReader
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number) || number < min || number > max)
             throw Wrong(field, $"a whole number from {min} to {max}", value);
         return number;
-    }
-
-    private string Text(string field, JsonElement value)
-    {
-        try
-        {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException error)
-        {
-            // JSON may spell half of a surrogate pair, which is no text.
-            throw new ConfigException(Source, field, "holds characters that are not valid Unicode.", error);
-        }
     }
 
     private ConfigException Wrong(string field, string expected, JsonElement found)

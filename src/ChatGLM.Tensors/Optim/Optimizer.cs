@@ -14,7 +14,7 @@ public abstract class Optimizer : IDisposable
 
     /// <summary>Checks the parameters.</summary>
     /// <param name="groups">At least one parameter in all.</param>
-    /// <exception cref="TensorException">A parameter is named twice, is the result of an operation, holds integers, or lies in a mapped file.</exception>
+    /// <exception cref="TensorException">A parameter is named twice, is the result of an operation or holds integers.</exception>
     private protected Optimizer(IEnumerable<ParameterGroup> groups)
     {
         Groups = [.. groups];
@@ -30,8 +30,6 @@ public abstract class Optimizer : IDisposable
                 throw new TensorException(Name, $"parameter {i} {parameter.Shape} is given twice.");
             if (parameter.Function is not null)
                 throw new TensorException(Name, $"parameter {i} {parameter.Shape} is the result of an operation; only tensors that operations start from can be trained.");
-            if (parameter.Storage is MappedFile file)
-                throw new TensorException(Name, $"parameter {i} {parameter.Shape} lies in the mapped file '{file.Path}', which is read only; freeze it, or train a copy of it.");
         }
 
         _steps = new long[_parameters.Length];

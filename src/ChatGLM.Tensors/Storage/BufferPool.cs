@@ -6,7 +6,7 @@ namespace ChatGLM.Tensors;
 /// <summary>
 /// Native memory, 64-byte aligned, reused from step to step. Sizes are rounded up to classes an eighth apart, so that a buffer fits the next step's
 /// tensor of nearly the same size. Handles that nobody disposed are recovered by the garbage collector; the pool asks for a collection
-/// when the memory on loan has doubled since the last one, because the collector cannot see native memory by itself.
+/// when the memory on loan has grown by a quarter since the last one, because the collector cannot see native memory by itself.
 /// </summary>
 public sealed class BufferPool
 {
@@ -125,7 +125,7 @@ public sealed class BufferPool
         GC.Collect();
         GC.WaitForPendingFinalizers();
         var loanedBytes = LoanedBytes;
-        Interlocked.Exchange(ref _collectAtBytes, Math.Max(CollectionFloorBytes, 2 * loanedBytes));
+        Interlocked.Exchange(ref _collectAtBytes, loanedBytes + Math.Max(CollectionFloorBytes, loanedBytes / 4));
         return loanedBytes;
     }
 

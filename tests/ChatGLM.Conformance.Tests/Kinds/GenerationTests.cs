@@ -24,7 +24,7 @@ public sealed class GenerationTests(ITestOutputHelper output)
             var tensors = RecordedTensors.Read(recorded.PathOf(inputs.GetProperty(input.Name).GetProperty("file").GetString()!));
             foreach (var variant in input.Value.GetProperty("variants").EnumerateObject())
             {
-                var result = model.Generate(ModelTests.StepInputs("prompt", tensors), Options(variant.Value.GetProperty("kwargs")));
+                var result = model.Generate(ModelTests.StepInputs("prompt.", tensors), Options(variant.Value.GetProperty("kwargs")));
                 Compare($"{input.Name}/{variant.Name}", result, variant.Value, recorded.Json.GetProperty("tolerance"));
             }
         }
@@ -62,6 +62,8 @@ public sealed class GenerationTests(ITestOutputHelper output)
     }
 
     private static GenerationConfig Options(JsonElement kwargs) => GenerationConfig.FromJson(Encoding.UTF8.GetBytes(kwargs.GetRawText()), "kwargs");
+
+    internal static ModelInputs IdsOnly(JsonElement ids) => new() { InputIds = Read(ids) };
 
     private static ModelInputs Prompt(JsonElement prompt) => new()
     {

@@ -70,7 +70,7 @@ public sealed class ModelTests(ITestOutputHelper output)
         using var noGrad = GradMode.NoGrad();
         foreach (var (name, _, tensors) in Inputs(recorded))
         {
-            using var cache = model.Forward(StepInputs("prompt", tensors) with { UseCache = true }).PastKeyValues!;
+            using var cache = model.Forward(StepInputs("prompt.", tensors) with { UseCache = true }).PastKeyValues!;
             for (var layer = 0; tensors.Contains($"prefill.past.{layer}.key"); layer++)
             {
                 var (key, value) = cache.Export(layer);
@@ -81,7 +81,7 @@ public sealed class ModelTests(ITestOutputHelper output)
 
             for (var step = 0; tensors.Contains($"step{step}.input_ids"); step++)
             {
-                var result = model.Forward(StepInputs($"step{step}", tensors) with { PastKeyValues = cache });
+                var result = model.Forward(StepInputs($"step{step}.", tensors) with { PastKeyValues = cache });
                 Check(recorded, "logits", $"{name}.step{step}", result.Logits.ToFloatArray(), tensors.Floats($"step{step}.logits"));
             }
         }
@@ -94,7 +94,7 @@ public sealed class ModelTests(ITestOutputHelper output)
         using var model = AutoModel.FromPretrained(recorded.Folder);
         foreach (var (name, _, tensors) in Inputs(recorded))
         {
-            using var session = DecodingSession.Start(model, StepInputs("prompt", tensors));
+            using var session = DecodingSession.Start(model, StepInputs("prompt.", tensors));
             for (var step = 0; tensors.Contains($"step{step}.input_ids"); step++)
             {
                 session.Step(Array.ConvertAll(tensors.Longs($"step{step}.input_ids"), id => (int)id), default);
@@ -123,12 +123,12 @@ public sealed class ModelTests(ITestOutputHelper output)
 
     internal static ModelInputs StepInputs(string prefix, RecordedTensors tensors) => new()
     {
-        InputIds = Read(tensors, $"{prefix}.input_ids"),
-        AttentionMask = tensors.Contains($"{prefix}.attention_mask") ? Read(tensors, $"{prefix}.attention_mask") : null,
-        PositionIds = tensors.Contains($"{prefix}.position_ids") ? Read(tensors, $"{prefix}.position_ids") : null,
+        InputIds = Read(tensors, $"{prefix}input_ids"),
+        AttentionMask = tensors.Contains($"{prefix}attention_mask") ? Read(tensors, $"{prefix}attention_mask") : null,
+        PositionIds = tensors.Contains($"{prefix}position_ids") ? Read(tensors, $"{prefix}position_ids") : null,
     };
 
-    private static Tensor Read(RecordedTensors tensors, string name)
+    internal static Tensor Read(RecordedTensors tensors, string name)
     {
         var shape = new Shape(Array.ConvertAll(tensors.Shape(name), n => (int)n));
         return tensors.DType(name) == "BOOL"

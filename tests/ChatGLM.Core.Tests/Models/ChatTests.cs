@@ -13,6 +13,9 @@ public sealed class ChatTests
 {
     private static readonly GenerationConfig Greedy = new() { MaxNewTokens = 12, DoSample = false };
 
+    /// <summary>An answer that would take half a minute.</summary>
+    private static readonly ChatOptions Endless = new() { Generation = new GenerationConfig { MaxNewTokens = 600, EosTokenId = [] }, Processors = [new Slow()] };
+
     [Theory]
     [MemberData(nameof(SmallTokenizers.Generations), MemberType = typeof(SmallTokenizers))]
     public async Task Streamed_pieces_are_the_answer(ChatGLMGeneration generation)
@@ -89,7 +92,7 @@ public sealed class ChatTests
         using (model)
         {
             using var session = model.StartChat(tokenizer);
-            await foreach (var _ in session.StreamChatAsync("你好", new ChatOptions { Generation = new GenerationConfig { MaxNewTokens = 400, EosTokenId = [] } }))
+            await foreach (var _ in session.StreamChatAsync("你好", Endless))
                 break;
             session.History.Should().BeEmpty();
             session.LastResult.Should().BeNull();
@@ -107,7 +110,7 @@ public sealed class ChatTests
             var history = new ChatHistory();
             var read = async () =>
             {
-                await foreach (var _ in model.StreamChatAsync(tokenizer, "你好", history, new ChatOptions { Generation = new GenerationConfig { MaxNewTokens = 400, EosTokenId = [] } }, stop.Token))
+                await foreach (var _ in model.StreamChatAsync(tokenizer, "你好", history, Endless, stop.Token))
                     await stop.CancelAsync();
             };
             await read.Should().ThrowAsync<OperationCanceledException>();
@@ -201,5 +204,10 @@ public sealed class ChatTests
             }
             : TinyModels.Second with { PaddedVocabSize = tokenizer.VocabSize + 8, SeqLength = 1024 };
         return (TinyModels.Create(config), tokenizer);
+    }
+
+    private sealed class Slow : LogitsProcessor
+    {
+        public override void Process(InputIds inputIds, TokenScores scores) => Thread.Sleep(50);
     }
 }

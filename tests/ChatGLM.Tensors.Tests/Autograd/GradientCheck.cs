@@ -7,7 +7,7 @@ internal static class GradientCheck
     /// What float32 leaves of a difference quotient: the results carry an error of about 1e-7 each, which is divided by a step of 0.04 and summed over the
     /// outputs. Relative to the largest gradient of the input, or to 1.
     /// </summary>
-    public const double Tolerance = 3e-4;
+    public const double Tolerance = 1e-4;
 
     private const float Step = 0.04f;
 

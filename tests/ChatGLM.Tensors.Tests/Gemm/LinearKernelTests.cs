@@ -177,6 +177,54 @@ public class LinearKernelTests
         }
     }
 
+    [Theory]
+    [InlineData(1e37f, 1f)]
+    [InlineData(1e30f, 65504f)]
+    [InlineData(1f, 65504f)]
+    [InlineData(1f, 6e-8f)]
+    [InlineData(1e-30f, 65504f)]
+    [InlineData(1e-30f, 6e-8f)]
+    [InlineData(1e-38f, 1f)]
+    public void Computes_with_very_large_and_very_small_numbers(float xScale, float weightScale)
+    {
+        foreach (var bits in MatrixData.VectorBits)
+        {
+            var cpu = MatrixData.Cpu(bits);
+            foreach (var rows in new[] { 1, 3, 20 })
+            {
+                var x = _witness.Affine(MatrixData.Random(_witness, [rows, 70], seed: 1), xScale, 0);
+                var values = MatrixData.Random(_witness, [6, 70], seed: 2).ToArray<float>();
+                var w = Tensor.From(Array.ConvertAll(values, value => (Half)(value * weightScale)), [6, 70], _witness);
+                var actual = cpu.Linear(x.On(cpu), new DenseWeight(w.On(cpu)), null).ToArray<float>();
+                var expected = _witness.Linear(x, new DenseWeight(w), null).ToArray<float>();
+                var magnitude = _witness.Linear(x.Absolute(), new DenseWeight(w.Absolute()), null).ToArray<float>();
+                for (var i = 0; i < actual.Length; i++)
+                {
+                    // Denormal x count as zero: at most 2^-126 of each of the 70 terms is lost, and as much in the result.
+                    var bound = (72 * Math.Pow(2, -24) * magnitude[i]) + ((70 * weightScale) + 1) * Math.Pow(2, -126);
+                    Math.Abs((double)actual[i] - expected[i]).Should().BeLessThanOrEqualTo(bound);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Overflows_to_infinity_only_where_the_result_does()
+    {
+        foreach (var bits in MatrixData.VectorBits)
+        {
+            var cpu = MatrixData.Cpu(bits);
+            var w = new DenseWeight(Tensor.From(Enumerable.Repeat((Half)65504, 40).ToArray(), [1, 40], cpu));
+            foreach (var rows in new[] { 1, 2, 20 })
+            {
+                cpu.Linear(Tensor.Full([rows, 40], 1e32, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(value => value > 2.6e38f && value < 2.7e38f);
+                cpu.Linear(Tensor.Full([rows, 40], 1e33, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(value => float.IsPositiveInfinity(value));
+                cpu.Linear(Tensor.Full([rows, 40], float.PositiveInfinity, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(value => float.IsPositiveInfinity(value));
+                cpu.Linear(Tensor.Full([rows, 40], float.NaN, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(value => float.IsNaN(value));
+            }
+        }
+    }
+
     [Fact]
     public void Refuses_element_types_it_cannot_compute_with()
     {

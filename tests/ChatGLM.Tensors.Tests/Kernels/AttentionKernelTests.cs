@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class AttentionKernelTests
 {
     private enum Hiding
@@ -17,11 +18,11 @@ public class AttentionKernelTests
         { 1, 1, 1, 1, 1, 1, 1 },
         { 2, 2, 1, 1, 40, 64, 16 },
         { 1, 4, 2, 3, 17, 17, 20 },
-        { 2, 4, 2, 1, 700, 720, 8 },
+        { 2, 4, 2, 1, 600, 620, 8 },
         { 2, 2, 2, 5, 5, 8, 16 },
         { 1, 4, 2, 37, 37, 40, 15 },
-        { 1, 6, 2, 33, 70, 70, 32 },
-        { 2, 3, 3, 65, 65, 65, 17 },
+        { 1, 6, 2, 33, 50, 50, 32 },
+        { 1, 3, 3, 41, 41, 41, 17 },
         { 0, 2, 1, 4, 4, 4, 8 },
         { 1, 2, 1, 0, 4, 4, 8 },
     };

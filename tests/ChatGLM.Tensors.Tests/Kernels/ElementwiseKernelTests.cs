@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class ElementwiseKernelTests
 {
     public static TheoryData<int> Counts => [0, 1, 15, 16, 17, 1000, 40_001];
@@ -138,7 +139,7 @@ public class ElementwiseKernelTests
         var b = Backends[0];
         using var scope = new TensorScope();
         var x = Normal(b, [4, 6], 1);
-        FluentActions.Invoking(() => b.Add(x, Normal(b, [5], 1))).Should().Throw<TensorException>().WithMessage("Add: [[]5[]]*[[]4, 6[]]*");
+        FluentActions.Invoking(() => b.Add(x, Normal(b, [5], 1))).Should().Throw<TensorException>().WithMessage("Add: [5]*[4, 6]*");
         FluentActions.Invoking(() => b.Multiply(x, Normal(b, [6], 1, dtype: DType.Float16))).Should().Throw<TensorException>().WithMessage("*float32*Float16*");
         FluentActions.Invoking(() => b.AddInPlace(x, Normal(b, [5], 1))).Should().Throw<TensorException>();
         FluentActions.Invoking(() => b.SwiGlu(Normal(b, [3, 5], 1))).Should().Throw<TensorException>().WithMessage("*two halves*");

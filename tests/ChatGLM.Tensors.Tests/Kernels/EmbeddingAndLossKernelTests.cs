@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class EmbeddingAndLossKernelTests
 {
     [Theory]
@@ -33,7 +34,7 @@ public class EmbeddingAndLossKernelTests
         {
             var table = Normal(b, [10, 4], 1);
             var ids = Tensor.From([0L, 3, 10, 2], [2, 2], b);
-            FluentActions.Invoking(() => b.Embedding(ids, table)).Should().Throw<TensorException>().WithMessage("Embedding: id 10 at position [[]1, 0[]] is not in 0..9*");
+            FluentActions.Invoking(() => b.Embedding(ids, table)).Should().Throw<TensorException>().WithMessage("Embedding: id 10 at position [1, 0] is not in 0..9*");
             FluentActions.Invoking(() => b.EmbeddingBackward(Normal(b, [2, 2, 4], 1), ids, table)).Should().Throw<TensorException>();
             FluentActions.Invoking(() => b.Embedding(Tensor.From([-1L], [1], b), table)).Should().Throw<TensorException>().WithMessage("*id -1 at position 0*");
         }

@@ -6,6 +6,9 @@ namespace ChatGLM.Tensors.Tests.Kernels;
 /// </summary>
 internal static class KernelCheck
 {
+    /// <summary>Tests that share the backends run one after the other: they count buffers on loan.</summary>
+    public const string Collection = "Kernels";
+
     private static readonly Lazy<CpuBackend[]> AllBackends = new(() =>
         [.. from bits in new[] { 512, 256, 128, 0 } from threads in new[] { 1, 2, 3 } select new CpuBackend(new CpuBackendOptions { MaxVectorBits = bits, Threads = threads })]);
 
@@ -16,24 +19,21 @@ internal static class KernelCheck
     {
         var expected = Run(new ReferenceBackend(), kernel);
         double[][]? first = null;
-        lock (AllBackends)
+        foreach (var backend in Backends)
         {
-            foreach (var backend in Backends)
+            var name = $"{backend.Options.MaxVectorBits} bits, {backend.Options.Threads} threads";
+            var found = Run(backend, kernel);
+            backend.Memory.LoanedBuffers.Should().Be(0, "every buffer must be given back ({0})", name);
+            found.Length.Should().Be(expected.Length);
+            for (var output = 0; output < expected.Length; output++)
+                Compare(found[output], expected[output], relative, absolute, $"output {output}, {name}");
+            first ??= found;
+            for (var output = 0; output < first.Length; output++)
             {
-                var name = $"{backend.Options.MaxVectorBits} bits, {backend.Options.Threads} threads";
-                var found = Run(backend, kernel);
-                backend.Memory.LoanedBuffers.Should().Be(0, "every buffer must be given back ({0})", name);
-                found.Length.Should().Be(expected.Length);
-                for (var output = 0; output < expected.Length; output++)
-                    Compare(found[output], expected[output], relative, absolute, $"output {output}, {name}");
-                first ??= found;
-                for (var output = 0; output < first.Length; output++)
+                for (var i = 0; i < first[output].Length; i++)
                 {
-                    for (var i = 0; i < first[output].Length; i++)
-                    {
-                        if (BitConverter.DoubleToInt64Bits(first[output][i]) != BitConverter.DoubleToInt64Bits(found[output][i]) && !double.IsNaN(first[output][i]))
-                            Assert.Fail($"output {output}, element {i}: {found[output][i]:R} with {name}, {first[output][i]:R} with 512 bits, 1 thread: not the same bits.");
-                    }
+                    if (BitConverter.DoubleToInt64Bits(first[output][i]) != BitConverter.DoubleToInt64Bits(found[output][i]) && !double.IsNaN(first[output][i]))
+                        Assert.Fail($"output {output}, element {i}: {found[output][i]:R} with {name}, {first[output][i]:R} with 512 bits, 1 thread: not the same bits.");
                 }
             }
         }

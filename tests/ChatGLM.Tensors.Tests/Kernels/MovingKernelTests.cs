@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class MovingKernelTests
 {
     private static readonly DType[] AllTypes = Enum.GetValues<DType>();
@@ -131,7 +132,7 @@ public class MovingKernelTests
         var b = Backends[0];
         using var scope = new TensorScope();
         var x = Normal(b, [4, 6], 1);
-        FluentActions.Invoking(() => b.Slice(x, 1, 4, 3)).Should().Throw<TensorException>().WithMessage("Slice: 4..7 is not inside axis 1 of [[]4, 6[]]*");
+        FluentActions.Invoking(() => b.Slice(x, 1, 4, 3)).Should().Throw<TensorException>().WithMessage("Slice: 4..7 is not inside axis 1 of [4, 6]*");
         FluentActions.Invoking(() => b.Slice(x, 2, 0, 1)).Should().Throw<TensorException>();
         FluentActions.Invoking(() => b.WriteSlice(x, Normal(b, [2, 6], 1), 0, 3)).Should().Throw<TensorException>();
         FluentActions.Invoking(() => b.WriteSlice(x, Normal(b, [2, 5], 1), 0, 0)).Should().Throw<TensorException>();

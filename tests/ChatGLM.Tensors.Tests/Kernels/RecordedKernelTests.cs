@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace ChatGLM.Tensors.Tests.Kernels;
 
 /// <summary>Both backends against what PyTorch computed in float32 (Data/make_recorded.py).</summary>
+[Collection(KernelCheck.Collection)]
 public class RecordedKernelTests(ITestOutputHelper output)
 {
     public static TheoryData<string> BackendNames => ["plain", "vectors"];

@@ -2,6 +2,7 @@ using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
 
 namespace ChatGLM.Tensors.Tests.Kernels;
 
+[Collection(KernelCheck.Collection)]
 public class ReduceAndNormKernelTests
 {
     [Theory]
@@ -31,7 +32,8 @@ public class ReduceAndNormKernelTests
     {
         using var scope = new TensorScope();
         var sum = Backends[0].SumTo(Tensor.Full([3_000_000, 1], 0.1, DType.Float32, Backends[0]), Shape.Scalar).Item();
-        sum.Should().BeApproximately(300_000.0045f, 0.04f);
+        // A lane adds 16 numbers before its piece is added up in double: at most 22 roundings of 2^-24 each.
+        sum.Should().BeApproximately(300_000.0045f, 0.4f);
         var columns = Backends[0].SumTo(Tensor.Full([100_000, 20], 0.1, DType.Float32, Backends[0]), [20]).ToFloatArray();
         columns.Should().OnlyContain(value => Math.Abs(value - 10_000.00015) < 0.1);
     }
@@ -75,7 +77,7 @@ public class ReduceAndNormKernelTests
     {
         using var scope = new TensorScope();
         var b = Backends[0];
-        FluentActions.Invoking(() => b.RmsNorm(Normal(b, [2, 8], 1), Normal(b, [7], 1), 1e-5f)).Should().Throw<TensorException>().WithMessage("RmsNorm: weight [[]7[]]*");
+        FluentActions.Invoking(() => b.RmsNorm(Normal(b, [2, 8], 1), Normal(b, [7], 1), 1e-5f)).Should().Throw<TensorException>().WithMessage("RmsNorm: weight [7]*");
         FluentActions.Invoking(() => b.LayerNorm(Normal(b, [2, 8], 1), Normal(b, [8], 1), Normal(b, [9], 1), 1e-5f)).Should().Throw<TensorException>();
     }
 }

@@ -166,22 +166,35 @@ public sealed class OptimizerTests : IDisposable
         Refused([parameter, parameter], "*parameter 1*twice*");
         Refused([Functional.Exp(parameter)], "*result of an operation*");
         Refused([Tensor.From([1L], [1], _backend)], "*int64*");
+
+        void Refused(Tensor[] parameters, string message) =>
+            FluentActions.Invoking(() => new AdamW(parameters)).Should().Throw<TensorException>().WithMessage(message);
+    }
+
+    [Fact]
+    public void Trains_a_copy_of_a_mapped_parameter_and_leaves_the_file_alone()
+    {
         var path = Path.GetTempFileName();
         try
         {
             File.WriteAllBytes(path, new byte[16]);
             var file = MappedFile.Open(path);
             using (var mapped = Tensor.FromMapped(file, 0, [4], DType.Float32, _backend))
-                Refused([mapped], $"*mapped file '{path}'*copy*");
+            {
+                mapped.RequiresGrad = true;
+                using var optimizer = new AdamW([mapped], new AdamWOptions { LearningRate = 0.5, WeightDecay = 0 });
+                Functional.Sum(mapped).Backward();
+                optimizer.Step();
+                mapped.ToArray<float>().Should().AllSatisfy(value => value.Should().BeApproximately(-0.5f, 1e-5f));
+            }
+
             file.Release();
+            File.ReadAllBytes(path).Should().OnlyContain(b => b == 0);
         }
         finally
         {
             File.Delete(path);
         }
-
-        void Refused(Tensor[] parameters, string message) =>
-            FluentActions.Invoking(() => new AdamW(parameters)).Should().Throw<TensorException>().WithMessage(message);
     }
 
     [Fact]

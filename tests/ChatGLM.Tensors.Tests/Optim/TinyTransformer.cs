@@ -13,7 +13,7 @@ internal sealed class TinyTransformer(Dictionary<string, Tensor> parameters)
 
     public TorchGenerator Generator { get; } = new(1);
 
-    /// <summary>Whether two parameters go into the group without weight decay.</summary>
+    /// <summary>Whether a parameter is in the group with weight decay: matrices are, norms and biases are not.</summary>
     public static bool IsDecayed(Tensor parameter) => parameter.Shape.Rank > 1;
 
     /// <summary>ids [batch, seq], labels [batch * seq].</summary>

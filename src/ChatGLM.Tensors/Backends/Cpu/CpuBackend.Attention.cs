@@ -47,7 +47,7 @@ public sealed unsafe partial class CpuBackend
         var (keyPanels, valuePanels) = ((nint)panels.Pointer, (nint)((float*)panels.Pointer + panelLength));
         PackPanels(key, sizes, (float*)keyPanels);
         PackPanels(value, sizes, (float*)valuePanels);
-        var inputs = new AttentionBackwardBody.Inputs(dy.Pointer<float>(), y.Pointer<float>(), query.Pointer<float>(), key.Pointer<float>(), (float*)keyPanels, (float*)valuePanels);
+        var inputs = new AttentionBackwardBody.Inputs(dy.Pointer<float>(), query.Pointer<float>(), key.Pointer<float>(), (float*)keyPanels, (float*)valuePanels);
         var work = Math.Max(1, 5L * sizes.Seq * sizes.Keys * sizes.HeadDim / 16);
         if (sizes.Group == 1)
         {

@@ -55,6 +55,7 @@ public sealed unsafe partial class CpuBackend
         if (target.ElementCount != source.ElementCount)
             throw new TensorException(nameof(AddInPlace), $"{source.Shape} cannot be added to {target.Shape}.");
         RequireFloatingPoint(nameof(AddInPlace), target);
+        target.MakeWritable();
         RequireFloatingPoint(nameof(AddInPlace), source);
         void* a = (void*)target.Address, b = (void*)source.Address;
         var op = new AddScaledOperator(scale);
@@ -70,6 +71,7 @@ public sealed unsafe partial class CpuBackend
     public override void ScaleInPlace(Tensor target, float scale)
     {
         RequireFloatingPoint(nameof(ScaleInPlace), target);
+        target.MakeWritable();
         var x = (void*)target.Address;
         if (target.DType == DType.Float32)
             Parallel(target.ElementCount, 1, new UnaryBody<ScaleOperator>((float*)x, (float*)x, new ScaleOperator(scale)), 16);

@@ -5,6 +5,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public override void Fill(Tensor target, double value)
     {
+        target.MakeWritable();
         switch (target.DType)
         {
             case DType.Float32:
@@ -154,6 +155,7 @@ public sealed unsafe partial class CpuBackend
         RequireAxis(nameof(WriteSlice), target.Shape, axis);
         if (source.DType != target.DType || source.Shape.Rank != target.Shape.Rank || source.Shape.With(axis, target.Shape[axis]) != target.Shape)
             throw new TensorException(nameof(WriteSlice), $"{source.Shape} {source.DType} does not fit into {target.Shape} {target.DType} along axis {axis}.");
+        target.MakeWritable();
         if (start < 0 || start > target.Shape[axis] - source.Shape[axis])
             throw new TensorException(nameof(WriteSlice), $"{start}..{(long)start + source.Shape[axis]} is not inside axis {axis} of {target.Shape}.");
         CopyBlocks(source, 0, target, start, axis, source.Shape[axis]);

@@ -6,6 +6,7 @@ public sealed unsafe partial class CpuBackend
     public override void AdamWStep(Tensor parameter, Tensor gradient, Tensor firstMoment, Tensor secondMoment, in AdamWStep step)
     {
         RequireFloatingPoint(nameof(AdamWStep), parameter);
+        parameter.MakeWritable();
         RequireFloat32(nameof(AdamWStep), gradient, "gradient");
         RequireFloat32(nameof(AdamWStep), firstMoment, "firstMoment", secondMoment, "secondMoment");
         var count = parameter.ElementCount;

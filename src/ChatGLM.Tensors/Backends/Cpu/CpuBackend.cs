@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace ChatGLM.Tensors;
 
-/// <summary>The processor: vector kernels on all cores. What has no fast kernel yet comes from <see cref="ReferenceBackend"/>.</summary>
-public sealed partial class CpuBackend : ReferenceBackend
+/// <summary>The processor: vector kernels on all cores.</summary>
+public sealed partial class CpuBackend : HostBackend
 {
     private static readonly Lazy<CpuBackend> SharedBackend = new(() => new CpuBackend());
 

@@ -4,7 +4,7 @@ namespace ChatGLM.Tensors;
 
 /// <summary>
 /// The backward of attention. An item is one query head, block of queries by block: probabilities are computed again as in the forward, then dValue += P^T dy,
-/// dS = scale * P * (dP - dy.y), dQuery = dS key, dKey += dS^T query. Key and value gradients of heads that share them go to buffers of their own and are summed in order
+/// dS = scale * P * (dP - sum of P * dP), dQuery = dS key, dKey += dS^T query. Key and value gradients of heads that share them go to buffers of their own and are summed in order
 /// afterwards, so no two threads add to one number.
 /// </summary>
 internal readonly unsafe struct AttentionBackwardBody(
@@ -56,8 +56,8 @@ internal readonly unsafe struct AttentionBackwardBody(
             SoftmaxRow.Scale<T>(p, padded, SoftmaxRow.Inverse(sum));
             mask.Drop<T>(dp, batch, (int)h, first + r, 0, keys);
 
-            // dy.y is the sum of P * dP over all keys: the softmax's own gradient, got without another pass over them.
-            var dot = T.Broadcast(Dot<T>(dy + (r * width), inputs.Y + outputAt + (r * width), dim));
+            // The sum of P * dP equals dy.y, but comes from the same roundings as dP: a query that sees one key gets a gradient of exactly 0.
+            var dot = T.Broadcast(Dot<T>(p, dp, padded));
             for (var j = 0; j < padded; j += 16)
                 (T.Broadcast(scale) * T.Load(p + j) * (T.Load(dp + j) - dot)).Store(dp + j);
 
@@ -74,24 +74,28 @@ internal readonly unsafe struct AttentionBackwardBody(
         BlockProduct.Multiply<T>(gradients, stride, 1, key, dim, dQuery + (((head * sizes.Seq) + first) * dim), dim, rows, dim, keys, accumulate: false);
     }
 
+    /// <summary>The sum of products of rows whose length is a multiple of 16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Dot<T>(float* a, float* b, int count)
+    private static float Dot<T>(float* a, float* b, int padded)
         where T : unmanaged, ILanes<T>
     {
-        var sum = T.Broadcast(0);
+        var (s0, s1) = (T.Broadcast(0), T.Broadcast(0));
         var i = 0;
-        for (; i <= count - 16; i += 16)
-            sum = T.MultiplyAdd(T.Load(a + i), T.Load(b + i), sum);
-        if (i < count)
-            sum = T.MultiplyAdd(LaneTail.Load<T>(a + i, count - i), LaneTail.Load<T>(b + i, count - i), sum);
-        return sum.Sum();
+        for (; i <= padded - 32; i += 32)
+        {
+            s0 = T.MultiplyAdd(T.Load(a + i), T.Load(b + i), s0);
+            s1 = T.MultiplyAdd(T.Load(a + i + 16), T.Load(b + i + 16), s1);
+        }
+
+        if (i < padded)
+            s0 = T.MultiplyAdd(T.Load(a + i), T.Load(b + i), s0);
+        return (s0 + s1).Sum();
     }
 
     /// <summary>What is read.</summary>
-    public readonly struct Inputs(float* dy, float* y, float* query, float* key, float* keyPanels, float* valuePanels)
+    public readonly struct Inputs(float* dy, float* query, float* key, float* keyPanels, float* valuePanels)
     {
         public readonly float* Dy = dy;
-        public readonly float* Y = y;
         public readonly float* Query = query;
         public readonly float* Key = key;
         public readonly float* KeyPanels = keyPanels;

@@ -9,6 +9,9 @@ internal unsafe interface IElementFormat
     /// apart into without crossing lanes.</summary>
     static abstract bool PairsAreInterleaved { get; }
 
+    /// <summary><see cref="LoadPair"/> gives the elements times 2 to this power; the sign of a zero may be lost.</summary>
+    static abstract int PairExponent { get; }
+
     /// <summary>Count elements in order.</summary>
     static abstract TVec Load<TSimd, TVec>(byte* source)
         where TSimd : struct, ISimd<TVec>

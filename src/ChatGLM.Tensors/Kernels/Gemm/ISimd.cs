@@ -34,18 +34,20 @@ internal unsafe interface ISimd<TVec>
     /// <summary>a * b + c, rounded once where the processor can.</summary>
     static abstract TVec MultiplyAdd(TVec a, TVec b, TVec c);
 
-    /// <summary>The smaller one; either one if one is NaN.</summary>
-    static abstract TVec Min(TVec a, TVec b);
+    /// <summary>a * b - c.</summary>
+    static abstract TVec MultiplySubtract(TVec a, TVec b, TVec c);
+
+    /// <summary>The smaller one as unsigned integers: of two floats with the same sign, the one nearer to zero.</summary>
+    static abstract TVec MinBits(TVec a, TVec b);
 
     static abstract TVec And(TVec a, TVec b);
 
     static abstract TVec Or(TVec a, TVec b);
 
-    static abstract TVec AddBits(TVec a, TVec b);
-
     static abstract TVec ShiftLeft(TVec a, int bits);
 
-    static abstract TVec ShiftRight(TVec a, int bits);
+    /// <summary>Shifts copies of the sign bit in.</summary>
+    static abstract TVec ShiftRightArithmetic(TVec a, int bits);
 
     /// <summary>Denormal numbers become zero: a multiplication with one costs a hundred cycles, and .NET cannot tell the processor to do this by itself.</summary>
     static abstract TVec FlushDenormals(TVec a);

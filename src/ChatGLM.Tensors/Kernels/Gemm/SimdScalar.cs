@@ -36,7 +36,10 @@ internal unsafe struct SimdScalar : ISimd<float>
     public static float MultiplyAdd(float a, float b, float c) => float.MultiplyAddEstimate(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Min(float a, float b) => a < b ? a : b;
+    public static float MultiplySubtract(float a, float b, float c) => float.MultiplyAddEstimate(a, b, -c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MinBits(float a, float b) => FromBits(Math.Min(Bits(a), Bits(b)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float And(float a, float b) => FromBits(Bits(a) & Bits(b));
@@ -45,13 +48,10 @@ internal unsafe struct SimdScalar : ISimd<float>
     public static float Or(float a, float b) => FromBits(Bits(a) | Bits(b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float AddBits(float a, float b) => FromBits(Bits(a) + Bits(b));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ShiftLeft(float a, int bits) => FromBits(Bits(a) << bits);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float ShiftRight(float a, int bits) => FromBits(Bits(a) >> bits);
+    public static float ShiftRightArithmetic(float a, int bits) => FromBits((uint)((int)Bits(a) >> bits));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float FlushDenormals(float a) => (Bits(a) & 0x7F800000) == 0 ? 0 : a;

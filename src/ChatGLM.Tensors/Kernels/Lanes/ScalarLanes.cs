@@ -9,6 +9,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
 
     public static int Count => 16;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Broadcast(float value)
     {
         ScalarLanes result = default;
@@ -17,6 +18,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Load(float* source)
     {
         ScalarLanes result = default;
@@ -25,6 +27,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes LoadBFloat16(ushort* source)
     {
         ScalarLanes result = default;
@@ -33,6 +36,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes LoadHalf(ushort* source)
     {
         ScalarLanes result = default;
@@ -41,6 +45,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes LoadNonZero(byte* source)
     {
         ScalarLanes result = default;
@@ -49,24 +54,28 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Store(float* target)
     {
         for (var i = 0; i < Count; i++)
             target[i] = _values[i];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void StoreBFloat16(ushort* target)
     {
         for (var i = 0; i < Count; i++)
             target[i] = ((BFloat16)_values[i]).Bits;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void StoreHalf(ushort* target)
     {
         for (var i = 0; i < Count; i++)
             target[i] = BitConverter.HalfToUInt16Bits((Half)_values[i]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes operator +(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -75,6 +84,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes operator -(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -83,6 +93,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes operator *(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -91,6 +102,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes operator /(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -99,6 +111,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes operator -(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -107,6 +120,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes MultiplyAdd(ScalarLanes a, ScalarLanes b, ScalarLanes c)
     {
         ScalarLanes result = default;
@@ -115,6 +129,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Min(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -123,6 +138,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Max(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -131,6 +147,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Abs(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -139,6 +156,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Sqrt(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -147,6 +165,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Round(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -155,6 +174,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes LessThan(ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -163,6 +183,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Select(ScalarLanes mask, ScalarLanes a, ScalarLanes b)
     {
         ScalarLanes result = default;
@@ -171,6 +192,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes AddToExponent(ScalarLanes a, ScalarLanes power)
     {
         ScalarLanes result = default;
@@ -179,6 +201,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Exponent(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -187,6 +210,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes Fraction(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -195,6 +219,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes SwapPairs(ScalarLanes a)
     {
         ScalarLanes result = default;
@@ -203,12 +228,14 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void AddSquaresTo(double* sums)
     {
         for (var i = 0; i < Count; i++)
             sums[i] = Math.FusedMultiplyAdd(_values[i], _values[i], sums[i]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly float Sum()
     {
         var folded = _values;
@@ -221,6 +248,7 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
         return folded[0];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly float MaxAcross()
     {
         var folded = _values;

@@ -5,7 +5,7 @@ namespace ChatGLM.Tensors;
 /// <summary>Sums each row. Long rows are summed in pieces whose sums are added in double, so that the error does not grow with the length.</summary>
 internal readonly unsafe struct SumLastBody(float* x, float* y, long width) : ILaneBody
 {
-    private const long Piece = 8192;
+    private const long Piece = 1024;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<T>(long from, long to)

@@ -4,7 +4,7 @@ public unsafe partial class ReferenceBackend
 {
     private static double Get(Tensor x, long i)
     {
-        var at = x.Address;
+        var at = AddressOf(x);
         return x.DType switch
         {
             DType.Float32 => ((float*)at)[i],
@@ -17,7 +17,7 @@ public unsafe partial class ReferenceBackend
 
     private static long GetInteger(Tensor x, long i)
     {
-        var at = x.Address;
+        var at = AddressOf(x);
         return x.DType switch
         {
             DType.Int64 => ((long*)at)[i],
@@ -30,7 +30,7 @@ public unsafe partial class ReferenceBackend
 
     private static void Set(Tensor x, long i, double value)
     {
-        var at = x.Address;
+        var at = AddressOf(x);
         switch (x.DType)
         {
             case DType.Float32: ((float*)at)[i] = (float)value; break;
@@ -44,7 +44,7 @@ public unsafe partial class ReferenceBackend
 
     private static void SetInteger(Tensor x, long i, long value)
     {
-        var at = x.Address;
+        var at = AddressOf(x);
         switch (x.DType)
         {
             case DType.Int64: ((long*)at)[i] = value; break;
@@ -59,7 +59,7 @@ public unsafe partial class ReferenceBackend
     private static void CopyElement(Tensor source, long from, Tensor target, long to)
     {
         var size = source.DType.SizeInBytes();
-        Buffer.MemoryCopy((byte*)source.Address + (from * size), (byte*)target.Address + (to * size), size, size);
+        Buffer.MemoryCopy((byte*)AddressOf(source) + (from * size), (byte*)AddressOf(target) + (to * size), size, size);
     }
 
     private static int[] Unravel(long i, in Shape shape)
@@ -81,4 +81,6 @@ public unsafe partial class ReferenceBackend
             i = (i * shape[axis]) + index[axis];
         return i;
     }
+
+    private static nint AddressOf(Tensor x) => ((HostStorage)x.Storage).Pointer + (nint)x.ByteOffset;
 }

@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using ChatGLM.Generation;
+using ChatGLM.Models;
+using ChatGLM.Tensors;
+using ChatGLM.Tokenizers;
+using Spectre.Console;
+
+namespace ChatGLM.Samples.Chat;
+
+/// <summary>A conversation on a console: reads questions, writes answers as they come.</summary>
+internal sealed class ConsoleChat : IDisposable
+{
+    private readonly SampleOptions _options;
+    private readonly ChatGLMTokenizer _tokenizer;
+    private readonly ChatGLMForConditionalGeneration _model;
+    private readonly ChatSession _session;
+    private readonly GenerationConfig _generation;
+
+    /// <summary>Ends the answer that is being written; null while none is.</summary>
+    private CancellationTokenSource? _answering;
+
+    private ConsoleChat(SampleOptions options, ChatGLMTokenizer tokenizer, ChatGLMForConditionalGeneration model)
+    {
+        _options = options;
+        _tokenizer = tokenizer;
+        _model = model;
+        _session = model.StartChat(tokenizer);
+        _generation = Configure(options, model.ChatGenerationConfig);
+        StartHistory();
+    }
+
+    public static ConsoleChat Load(SampleOptions options)
+    {
+        var tokenizer = AutoTokenizer.FromPretrained(options.Model);
+        var backend = options.Threads == 0 ? null : new CpuBackend(new CpuBackendOptions { Threads = options.Threads });
+        var model = AutoModel.FromPretrained(options.Model, new ModelOptions { Dtype = options.Dtype, Backend = backend });
+        return new ConsoleChat(options, tokenizer, model);
+    }
+
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        Console.CancelKeyPress += StopAnswer;
+        try
+        {
+            if (_options.Prompt is { } prompt)
+            {
+                await AnswerAsync(prompt, cancellationToken);
+                return 0;
+            }
+
+            Greet();
+            while (ReadQuestion() is { } question)
+            {
+                switch (question.Trim())
+                {
+                    case "":
+                        continue;
+                    case "/exit" or "/quit":
+                        return 0;
+                    case "/clear":
+                        _session.Clear();
+                        StartHistory();
+                        AnsiConsole.MarkupLine("[grey]The conversation is forgotten.[/]");
+                        continue;
+                    case "/help":
+                        AnsiConsole.MarkupLine("[grey]/clear forgets the conversation, /exit ends, Ctrl+C stops an answer.[/]");
+                        continue;
+                    case var text:
+                        await AnswerAsync(text, cancellationToken);
+                        continue;
+                }
+            }
+
+            return 0;
+        }
+        finally
+        {
+            Console.CancelKeyPress -= StopAnswer;
+        }
+    }
+
+    public void Dispose()
+    {
+        _session.Dispose();
+        _model.Dispose();
+    }
+
+    private static GenerationConfig Configure(SampleOptions options, GenerationConfig defaults) => defaults with
+    {
+        DoSample = !options.Greedy && defaults.DoSample,
+        Temperature = options.Temperature ?? defaults.Temperature,
+        TopP = options.TopP ?? defaults.TopP,
+        TopK = options.TopK ?? defaults.TopK,
+        RepetitionPenalty = options.RepetitionPenalty ?? defaults.RepetitionPenalty,
+        MaxNewTokens = options.MaxNewTokens ?? defaults.MaxNewTokens,
+        Seed = options.Seed ?? defaults.Seed,
+    };
+
+    private static string? ReadQuestion()
+    {
+        AnsiConsole.Markup("[green]>[/] ");
+        var line = Console.ReadLine();
+        if (line is null || Console.IsInputRedirected)
+            Console.WriteLine(line); // a piped question is not echoed by a terminal
+        return line;
+    }
+
+    private void Greet()
+    {
+        var report = _model.LoadReport;
+        var name = _options.Model == ChatCommandLine.DemoSnapshot ? "the small demonstration model" : _options.Model;
+        AnsiConsole.MarkupLineInterpolated($"[grey]Loaded {name}{(report is null ? "" : $": {report.Bytes / 1e6:N1} MB in {report.Seconds:F1} s")}. /help lists the commands.[/]");
+    }
+
+    private void StartHistory()
+    {
+        if (_options.System is { } instructions)
+            _session.History.AddSystem(instructions);
+    }
+
+    private async Task AnswerAsync(string question, CancellationToken cancellationToken)
+    {
+        using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _answering = answering;
+        var clock = Stopwatch.StartNew();
+        var firstPiece = TimeSpan.Zero;
+        try
+        {
+            await foreach (var piece in _session.StreamChatAsync(question, new ChatOptions { Generation = _generation, GuardInvalidScores = true }, answering.Token))
+            {
+                if (firstPiece == TimeSpan.Zero)
+                    firstPiece = clock.Elapsed;
+                Console.Write(piece);
+            }
+
+            Console.WriteLine();
+            if (_session.LastResult is { } result)
+                Report(result, firstPiece, clock.Elapsed);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            Console.WriteLine();
+            AnsiConsole.MarkupLine("[grey]Stopped.[/]");
+        }
+        finally
+        {
+            _answering = null;
+        }
+    }
+
+    private static void Report(ChatResult result, TimeSpan firstPiece, TimeSpan total)
+    {
+        var seconds = (total - firstPiece).TotalSeconds;
+        var rate = result.CompletionTokens > 1 && seconds > 0 ? $", {(result.CompletionTokens - 1) / seconds:F1} tokens/s" : "";
+        AnsiConsole.MarkupLineInterpolated(
+            $"[grey]{result.PromptTokens} prompt tokens ({result.CachedTokens} cached), first text after {firstPiece.TotalSeconds:F2} s; {result.CompletionTokens} tokens{rate}; {result.FinishReason}[/]");
+    }
+
+    private void StopAnswer(object? sender, ConsoleCancelEventArgs pressed)
+    {
+        if (_answering is not { } answering)
+            return; // at the prompt Ctrl+C ends the program, as anywhere
+        pressed.Cancel = true;
+        answering.Cancel();
+    }
+}
