@@ -32,6 +32,8 @@ internal sealed class ChatGLMModel : Transformer
         _rotary = CreateRotary(config, scope.Backend);
     }
 
+    public override int Sections => 1;
+
     protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
 
     protected override bool ReportsNormalizedState => false;
@@ -79,6 +81,7 @@ internal sealed class ChatGLMModel : Transformer
             return null;
         var before = prefixLength + pastTokens;
         var keys = before + tokens.Seq;
+        RequireMaskable(tokens, keys);
         var hidden = new bool[(long)tokens.Batch * tokens.Seq * keys];
         for (var row = 0; row < tokens.Batch; row++)
         {
