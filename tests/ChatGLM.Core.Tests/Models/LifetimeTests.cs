@@ -10,7 +10,8 @@ namespace ChatGLM.Core.Tests.Models;
 /// <summary>Memory comes back whatever ends the work: an error, a cancellation, a stream that is left, a session or a model that is disposed while it answers.</summary>
 public sealed class LifetimeTests
 {
-    private static readonly ChatOptions Endless = new() { Generation = new GenerationConfig { MaxNewTokens = 900, EosTokenId = [] } };
+    /// <summary>An answer that would take half a minute, within the positions of the first rotary table.</summary>
+    private static readonly ChatOptions Endless = new() { Generation = new GenerationConfig { MaxNewTokens = 400, EosTokenId = [] }, Processors = [new Slow()] };
     private static readonly ChatOptions Short = new() { Generation = new GenerationConfig { MaxNewTokens = 4, EosTokenId = [] } };
 
     [Theory]
@@ -151,6 +152,11 @@ public sealed class LifetimeTests
         }
 
         backend.Memory.LoanedBuffers.Should().Be(0);
+    }
+
+    private sealed class Slow : LogitsProcessor
+    {
+        public override void Process(InputIds inputIds, TokenScores scores) => Thread.Sleep(75);
     }
 
     private static Func<Task> ReadOn(IAsyncEnumerator<string> stream) => async () =>
