@@ -35,7 +35,7 @@ public sealed partial record GenerationConfig
             json = new byte[stream.Length];
             stream.ReadExactly(json);
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new GenerationConfigException(file, $"'{file}' cannot be read: {error.Message} Without a file, pass a GenerationConfig of your own.", error);
         }

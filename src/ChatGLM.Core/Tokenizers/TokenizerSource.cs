@@ -96,5 +96,5 @@ internal sealed class TokenizerSource
         return stream.ToArray();
     }
 
-    private static void Write(string folder, string name, byte[] bytes) => AtomicFile.Write(Path.Combine(folder, name), file => file.Write(bytes));
+    private static void Write(string folder, string name, byte[] bytes) => AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(bytes));
 }
