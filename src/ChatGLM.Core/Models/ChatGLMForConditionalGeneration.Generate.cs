@@ -135,6 +135,12 @@ public abstract partial class ChatGLMForConditionalGeneration
     {
         var tokens = TokenBatch.Read(prompts.InputIds, Config.VocabularySize);
         var past = prompts.PastKeyValues is { Length: > 0 } cache ? cache.Length - PrefixLength : 0;
+        if (past != call.Past.Length)
+        {
+            throw new ModelInputException(nameof(ModelInputs.PastKeyValues), $"the cache holds {past} tokens that this call does not name, and processors such as the repetition penalty need them all. "
+                + "Give the whole prompt and no cache, or keep the conversation with StartChat, which reuses its cache.");
+        }
+
         var rows = Enumerable.Range(0, tokens.Batch).Select(row => (int[])[.. call.Past, .. tokens[row].ToArray().Select(id => (int)id)]).ToArray();
         RequireRoom(past + tokens.Seq);
         if (prompts.PositionIds is { } positions)
