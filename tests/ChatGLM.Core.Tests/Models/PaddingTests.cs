@@ -62,6 +62,17 @@ public sealed class PaddingTests
             .Should().Equal(model.Generate(blank, given).Completion(0).ToArray());
     }
 
+    [Fact]
+    public void A_padded_batch_of_one_dimensional_positions_generates_what_each_text_does_alone()
+    {
+        var tokenizer = SmallTokenizers.Get(ChatGLMGeneration.ChatGLM6B);
+        using var model = Create(tokenizer, new ModelOptions { Seed = 3, ConfigOverrides = c => ((ChatGLM6BConfig)c) with { PositionEncoding2D = false } });
+        string[] texts = ["你好", "数据 learning[MASK]你好 again 数据", "a"];
+        var batch = model.Generate(tokenizer.EncodeBatch(texts, new BatchEncodeOptions { Padding = PaddingStrategy.Longest }), Greedy);
+        for (var i = 0; i < texts.Length; i++)
+            batch.Completion(i).ToArray().Should().Equal(model.Generate(tokenizer.Encode(texts[i]), Greedy).Completion(0).ToArray());
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -231,4 +231,18 @@ public sealed class ChatGLMTokenizerTests
             decoded[i].Should().Be(alone.Decode(expected[i]));
         }
     }
+
+    [Theory]
+    [InlineData(ChatGLMGeneration.ChatGLM6B, 60_000)]
+    [InlineData(ChatGLMGeneration.ChatGLM2, int.MaxValue)]
+    [InlineData(ChatGLMGeneration.ChatGLM3, -1)]
+    public void A_batch_that_no_array_could_hold_is_refused(ChatGLMGeneration generation, int length)
+    {
+        var tokenizer = SmallTokenizers.Get(generation);
+        var pad = () => tokenizer.Pad([], new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = length });
+        if (length < 0)
+            pad.Should().Throw<TokenizerException>().WithMessage("*-1*");
+        var filled = () => tokenizer.EncodeBatch(["a", "b", "c"], new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = length, PadToMultipleOf = 64 });
+        filled.Should().Throw<TokenizerException>();
+    }
 }
