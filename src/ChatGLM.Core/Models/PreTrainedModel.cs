@@ -4,7 +4,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>A model that was loaded from a snapshot, or made fresh from a configuration. It maps its weights: dispose it to give the files back.</summary>
-public abstract class PreTrainedModel : Module
+public abstract partial class PreTrainedModel : Module
 {
     private protected PreTrainedModel(ChatGLMConfig config, Backend backend, TorchGenerator generator)
     {
@@ -14,7 +14,7 @@ public abstract class PreTrainedModel : Module
     }
 
     /// <summary>The configuration, overrides included.</summary>
-    public ChatGLMConfig Config { get; }
+    public ChatGLMConfig Config { get; private set; }
 
     /// <summary>What computes.</summary>
     public Backend Backend { get; }
@@ -53,5 +53,5 @@ public abstract class PreTrainedModel : Module
     /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
     internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
 
-    private DType MainType() => NamedParameters().GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
+    private DType MainType() => NamedParameters().Where(p => p.Parameter.DType.IsFloatingPoint()).GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
 }
