@@ -77,7 +77,7 @@ public abstract record ChatGLMConfig
     /// <summary>Whether a forward pass returns keys and values unless told otherwise. Generation always keeps them.</summary>
     public bool UseCache { get; init; } = true;
 
-    /// <summary>Bits per weight of a quantized snapshot: 0, 4 or 8.</summary>
+    /// <summary>Bits per weight of the transformer's linear layers: 4 or 8, or 0 where they are not quantized.</summary>
     public int QuantizationBit { get; init; }
 
     /// <summary>The length of the P-Tuning v2 prefix; null for none.</summary>
@@ -173,6 +173,7 @@ public abstract record ChatGLMConfig
         Require(HiddenSize is >= 1 and <= MaxWidth, "hidden_size", $"should be from 1 to {MaxWidth}, found {HiddenSize}.");
         Require(NumAttentionHeads is >= 1 and <= MaxHeads, "num_attention_heads", $"should be from 1 to {MaxHeads}, found {NumAttentionHeads}.");
         Require(LayernormEpsilon is >= 0 and <= 1, "layernorm_epsilon", $"should be from 0 to 1, found {LayernormEpsilon.ToString(CultureInfo.InvariantCulture)}.");
+        Require(QuantizationBit is 0 or 4 or 8, "quantization_bit", $"should be 4 or 8, or 0 for none, found {QuantizationBit}.");
         Require(PreSeqLen is null or (>= 1 and <= 1 << 16), "pre_seq_len", $"should be from 1 to {1 << 16}, found {PreSeqLen}.");
         Require(NumLabels is >= 1 and <= MaxWidth, "num_labels", $"should be from 1 to {MaxWidth}, found {NumLabels}.");
         if (PreSeqLen is not null)
