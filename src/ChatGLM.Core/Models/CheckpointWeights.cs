@@ -40,6 +40,9 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
             return Placeholder(shape);
         }
 
+        // What is missing comes to light before the head is asked for: then nothing is made, however wide the config says it is.
+        if (IsDoomed)
+            return Placeholder(shape);
         // A prefix or a head is trained from here on, so it is made in the type it is trained in.
         var fresh = FreshWeights.Create(Backend, generator, shape, DType.Float32, initialize);
         Fresh.Add(name);
@@ -49,13 +52,17 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
     /// <summary>Gives back what was made: for a load that fails.</summary>
     public void DisposeAll() => _made.ForEach(tensor => tensor.Dispose());
 
-    /// <summary>The tensor, in a type or in its own; null, with a note, if its shape is another one.</summary>
+    private bool IsDoomed => Missing.Count > 0 || Misshaped.Count > 0;
+
+    /// <summary>The tensor, in a type or in its own; null if its shape is another one, which is noted, or if the load fails anyway.</summary>
     private Tensor? Read(CheckpointEntry entry, in Shape shape, DType? dtype)
     {
         if (!HasShape(entry, shape))
             return null;
         if (!entry.DType.IsFloatingPoint())
             throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers.{WhyInteger(entry)} {checkpoint.Describe()}");
+        if (IsDoomed)
+            return null; // all that does not fit is still to be found, but converting gigabytes on the way would be for nothing
         var tensor = checkpoint.Read(entry.Name, Backend);
         var wanted = dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
         if (wanted != entry.DType)

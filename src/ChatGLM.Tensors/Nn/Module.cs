@@ -139,6 +139,9 @@ public abstract class Module : IDisposable
             parameter.ZeroGrad();
             parameter.Dispose();
         }
+
+        foreach (var (_, child) in Children)
+            child.Dispose();
     }
 
     /// <summary>Whether a parameter of this module itself can be trained: floating-point numbers can, unless they are part of a quantized weight.</summary>
