@@ -24,6 +24,9 @@ public sealed class ChatGLMOptions
     /// <summary>The element type to hold the weights in: Float32, Float16 or BFloat16; null for the files' own.</summary>
     public DType? Dtype { get; set; }
 
+    /// <summary>Holds the linear layers in so many bits, 4 or 8; null for the files' own.</summary>
+    public int? QuantizationBit { get; set; }
+
     /// <summary>The threads that compute; null for all processors.</summary>
     public int? Threads { get; set; }
 
@@ -62,6 +65,7 @@ public sealed class ChatGLMOptions
         CacheDir = CacheDir,
         LocalFilesOnly = LocalFilesOnly,
         Dtype = Dtype,
+        QuantizationBit = QuantizationBit,
         Backend = Threads is { } threads ? new CpuBackend(new CpuBackendOptions { Threads = threads }) : null,
     };
 }

@@ -19,6 +19,7 @@ internal sealed class ChatGLMOptionsValidator(bool requiresModel) : IValidateOpt
         Check(!requiresModel || !string.IsNullOrWhiteSpace(options.Model), nameof(options.Model), options.Model, "a snapshot folder or a repo id such as THUDM/chatglm3-6b");
         Check(options.ModelId is null || options.ModelId.Trim().Length > 0, nameof(options.ModelId), options.ModelId, "a name, or nothing");
         Check(options.Dtype is null or DType.Float32 or DType.Float16 or DType.BFloat16, nameof(options.Dtype), options.Dtype, "Float32, Float16 or BFloat16");
+        Check(options.QuantizationBit is null or 4 or 8, nameof(options.QuantizationBit), options.QuantizationBit, "4 or 8");
         Check(options.Threads is null or (>= 1 and <= 1024), nameof(options.Threads), options.Threads, "1 to 1024");
         Check(options.MaxOutputTokens is null or >= 1, nameof(options.MaxOutputTokens), options.MaxOutputTokens, "at least 1");
         Check(options.Temperature is null or (>= 0 and <= 100), nameof(options.Temperature), options.Temperature, "0 to 100; 0 takes the best token always");

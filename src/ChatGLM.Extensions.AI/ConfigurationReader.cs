@@ -8,7 +8,7 @@ namespace ChatGLM.Extensions.AI;
 /// <summary>Reads options from a configuration section, by hand: without reflection, and strict about keys that do not exist.</summary>
 internal static class ConfigurationReader
 {
-    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, Threads, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxQueueLength, "
+    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxQueueLength, "
         + "MaxCachedConversations";
 
     /// <exception cref="OptionsValidationException">A key is not known, or its value is no value of its kind.</exception>
@@ -52,8 +52,10 @@ internal static class ConfigurationReader
                 return bool.TryParse(text, out var flag) ? Done(options.LocalFilesOnly = flag) : "true or false";
             case "DTYPE":
                 return TryReadDtype(text, out var dtype) ? Done(options.Dtype = dtype) : "float32, float16 or bfloat16";
+            case "QUANTIZATIONBIT":
+                return TryReadInteger(text, out var count) ? Done(options.QuantizationBit = count) : Integer;
             case "THREADS":
-                return TryReadInteger(text, out var count) ? Done(options.Threads = count) : Integer;
+                return TryReadInteger(text, out count) ? Done(options.Threads = count) : Integer;
             case "MAXOUTPUTTOKENS":
                 return TryReadInteger(text, out count) ? Done(options.MaxOutputTokens = count) : Integer;
             case "TEMPERATURE":

@@ -69,10 +69,11 @@ public sealed class DependencyInjectionTests(Snapshots snapshots) : IClassFixtur
             o.TopP = float.NaN;
             o.Dtype = DType.Int8;
             o.MaxQueueLength = -5;
+            o.QuantizationBit = 3;
         }).BuildServiceProvider();
         var error = provider.Invoking(p => p.GetRequiredKeyedService<IChatClient>("small")).Should().Throw<OptionsValidationException>().Which;
         var failures = string.Join('\n', error.Failures);
-        foreach (var field in new[] { "Model", "Temperature", "TopP", "Dtype", "MaxQueueLength" })
+        foreach (var field in new[] { "Model", "Temperature", "TopP", "Dtype", "MaxQueueLength", "QuantizationBit" })
             failures.Should().Contain($"small:{field}");
         failures.Should().Contain("found '-1', expected 0 to 100").And.Contain("found '-5', expected at least 0").And.NotContain("small:TopK");
         provider.GetRequiredService<IStartupValidator>().Invoking(v => v.Validate()).Should().Throw<OptionsValidationException>("it is found when the application starts");
@@ -89,14 +90,14 @@ public sealed class DependencyInjectionTests(Snapshots snapshots) : IClassFixtur
             Section(new()
             {
                 ["X:Model"] = "THUDM/chatglm3-6b", ["X:ModelId"] = "glm", ["X:Revision"] = "main", ["X:CacheDir"] = "/cache", ["X:LocalFilesOnly"] = "true", ["X:dtype"] = "bfloat16",
-                ["X:Threads"] = "3", ["X:MaxOutputTokens"] = "7", ["X:Temperature"] = "0.5", ["X:TopP"] = "0.25", ["X:TopK"] = "9", ["X:RepetitionPenalty"] = "1.5",
+                ["X:Threads"] = "3", ["X:QuantizationBit"] = "8", ["X:MaxOutputTokens"] = "7", ["X:Temperature"] = "0.5", ["X:TopP"] = "0.25", ["X:TopK"] = "9", ["X:RepetitionPenalty"] = "1.5",
                 ["X:MaxQueueLength"] = "2", ["X:MaxCachedConversations"] = "1",
             }),
             o => o.TopK = 10).BuildServiceProvider();
         var options = provider.GetRequiredService<IOptions<ChatGLMOptions>>().Value;
         options.Should().BeEquivalentTo(new ChatGLMOptions
         {
-            Model = "THUDM/chatglm3-6b", ModelId = "glm", Revision = "main", CacheDir = "/cache", LocalFilesOnly = true, Dtype = DType.BFloat16, Threads = 3, MaxOutputTokens = 7,
+            Model = "THUDM/chatglm3-6b", ModelId = "glm", Revision = "main", CacheDir = "/cache", LocalFilesOnly = true, Dtype = DType.BFloat16, Threads = 3, QuantizationBit = 8, MaxOutputTokens = 7,
             Temperature = 0.5f, TopP = 0.25f, TopK = 10, RepetitionPenalty = 1.5f, MaxQueueLength = 2, MaxCachedConversations = 1,
         });
     }
