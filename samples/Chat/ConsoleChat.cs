@@ -134,13 +134,12 @@ internal sealed class ConsoleChat : IDisposable
         using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _answering = answering;
         var clock = Stopwatch.StartNew();
-        var firstPiece = TimeSpan.Zero;
+        TimeSpan? firstPiece = null;
         try
         {
             await foreach (var piece in _session.StreamChatAsync(question, new ChatOptions { Generation = _generation, GuardInvalidScores = true }, answering.Token))
             {
-                if (firstPiece == TimeSpan.Zero)
-                    firstPiece = clock.Elapsed;
+                firstPiece ??= clock.Elapsed;
                 Console.Write(piece);
             }
 
@@ -159,12 +158,13 @@ internal sealed class ConsoleChat : IDisposable
         }
     }
 
-    private void Report(ChatResult result, TimeSpan firstPiece, TimeSpan total)
+    private void Report(ChatResult result, TimeSpan? firstPiece, TimeSpan total)
     {
-        var seconds = (total - firstPiece).TotalSeconds;
-        var rate = result.CompletionTokens > 1 && seconds > 0 ? $", {(result.CompletionTokens - 1) / seconds:F1} tokens/s" : "";
+        // The rate is that of the tokens after the first text: reading the prompt is a time of its own.
+        var seconds = (total - (firstPiece ?? TimeSpan.Zero)).TotalSeconds;
+        var first = firstPiece is { } time ? $"first text after {time.TotalSeconds:F2} s" : "no text";
         _console.MarkupLineInterpolated(
-            $"[grey]{result.PromptTokens} prompt tokens ({result.CachedTokens} cached), first text after {firstPiece.TotalSeconds:F2} s; {result.CompletionTokens} tokens{rate}; {result.FinishReason}[/]");
+            $"[grey]{result.PromptTokens} prompt tokens ({result.CachedTokens} cached), {first}; {result.CompletionTokens} tokens, {result.CompletionTokens / seconds:F1} tokens/s; {result.FinishReason}[/]");
     }
 
     private void StopAnswer(object? sender, ConsoleCancelEventArgs pressed)

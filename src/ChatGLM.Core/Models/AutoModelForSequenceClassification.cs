@@ -20,10 +20,9 @@ public static class AutoModelForSequenceClassification
     {
         ArgumentNullException.ThrowIfNull(config);
         options ??= new ModelOptions();
-        ModelLoader.RequireFloat(options.Dtype);
         config = options.Apply(config);
         var generator = new TorchGenerator(options.Seed);
-        return Create(new WeightScope(new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend)), config, generator);
+        return Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
     }
 
     private static ChatGLMForSequenceClassification Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config is ChatGLM2Config second

@@ -7,7 +7,8 @@ namespace ChatGLM.Models;
 /// <content>Chat.</content>
 public abstract partial class ChatGLMForConditionalGeneration
 {
-    /// <summary>The generation options that the reference's chat methods use: sampled, with top_p 0.7 and temperature 0.95 for ChatGLM-6B, 0.8 and 0.8 for ChatGLM2 and 3.</summary>
+    /// <summary>The generation options that the reference's chat methods use: sampled, with top_p 0.7 and temperature 0.95 for ChatGLM-6B, 0.8 and 0.8 for ChatGLM2 and 3. They
+    /// name no end of sequence: a chat ends where the tokenizer says, which for ChatGLM3 is at more tokens than its generation_config.json names.</summary>
     public abstract GenerationConfig ChatGenerationConfig { get; }
 
     /// <summary>Starts a conversation that keeps history and cache between its turns.</summary>
@@ -15,7 +16,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <param name="history">Messages of before; the session adds to it. Null for none.</param>
     public ChatSession StartChat(ChatGLMTokenizer tokenizer, ChatHistory? history = null)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         return new ChatSession(this, tokenizer, history ?? new ChatHistory());
     }
 
@@ -41,18 +42,17 @@ public abstract partial class ChatGLMForConditionalGeneration
     public IAsyncEnumerable<string> StreamChatAsync(
         ChatGLMTokenizer tokenizer, string query, ChatHistory? history = null, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         ArgumentNullException.ThrowIfNull(query);
-        return Stream(new ChatSession(this, tokenizer, history ?? new ChatHistory()), query, options, cancellationToken);
+        return Stream(this, tokenizer, query, history, options, cancellationToken);
 
-        static async IAsyncEnumerable<string> Stream(
-            ChatSession session, string query, ChatOptions? options, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        static async IAsyncEnumerable<string> Stream(ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, string query, ChatHistory? history, ChatOptions? options,
+            [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
         {
-            using (session)
-            {
-                await foreach (var piece in session.StreamChatAsync(query, options, cancellationToken).ConfigureAwait(false))
-                    yield return piece;
-            }
+            // One session for each enumeration.
+            using var session = model.StartChat(tokenizer, history);
+            await foreach (var piece in session.StreamChatAsync(query, options, cancellationToken).ConfigureAwait(false))
+                yield return piece;
         }
     }
 }

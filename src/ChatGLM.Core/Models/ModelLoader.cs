@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChatGLM.Formats;
 using ChatGLM.Generation;
+using ChatGLM.Quantization;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
@@ -26,15 +27,16 @@ internal static partial class ModelLoader
         var folder = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
         var stored = AutoConfig.FromFolder(folder);
         var config = options.Apply(stored);
-        RequireUnquantized(config);
+        RequireSameBits(stored, config);
         using var checkpoint = Checkpoint.Open(folder);
         var addsPrefix = (config.PreSeqLen, config.PrefixProjection) != (stored.PreSeqLen, stored.PrefixProjection);
         var generator = new TorchGenerator(options.Seed);
-        var weights = new CheckpointWeights(checkpoint, options, generator,
+        var weights = new CheckpointWeights(checkpoint, options, generator, RowQuantizer.For(config),
             name => (addsPrefix && name.StartsWith("transformer.prefix_encoder.", StringComparison.Ordinal)) || isFreshHead?.Invoke(name) == true);
+        TModel? model = null;
         try
         {
-            var model = create(new WeightScope(weights), config, generator);
+            model = create(new WeightScope(weights), config, generator);
             model.LoadReport = Report(folder, checkpoint, weights, model, watch.Elapsed.TotalSeconds);
             RequireFit(model.LoadReport, checkpoint);
             if (model is ChatGLMForConditionalGeneration answering)
@@ -45,21 +47,31 @@ internal static partial class ModelLoader
         }
         catch
         {
+            model?.Dispose();
             weights.DisposeAll();
             throw;
         }
     }
 
-    internal static void RequireFloat(DType? dtype)
+    /// <summary>Fresh parameters in the type and the format that options and configuration ask for.</summary>
+    public static IWeightSource FreshWeights(ModelOptions options, ChatGLMConfig config, TorchGenerator generator)
+    {
+        RequireFloat(options.Dtype);
+        var fresh = new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend);
+        return RowQuantizer.For(config) is { } quantizer ? new FreshQuantizedWeights(fresh, quantizer) : fresh;
+    }
+
+    private static void RequireFloat(DType? dtype)
     {
         if (dtype is not (null or DType.Float32 or DType.Float16 or DType.BFloat16))
             throw new ArgumentException($"Weights are held as float32, float16 or bfloat16, not as {dtype}.", nameof(dtype));
     }
 
-    private static void RequireUnquantized(ChatGLMConfig config)
+    /// <summary>A snapshot that is quantized stays so: its dense weights are gone.</summary>
+    private static void RequireSameBits(ChatGLMConfig stored, ChatGLMConfig config)
     {
-        if (config.QuantizationBit != 0)
-            throw new UnsupportedModelException(config.Origin, $"'quantization_bit' is {config.QuantizationBit}: packed weights are not read by this version. Use the snapshot without quantization.");
+        if (stored.QuantizationBit != 0 && config.QuantizationBit != stored.QuantizationBit)
+            throw new QuantizationException(config.Origin, $"the snapshot's 'quantization_bit' is {stored.QuantizationBit}, it cannot be loaded with {config.QuantizationBit}. Use the snapshot without quantization.");
     }
 
     private static void RequireFit(LoadReport report, Checkpoint checkpoint)
@@ -96,7 +108,11 @@ internal static partial class ModelLoader
     private static GenerationConfig ReadGenerationConfig(string folder, ChatGLMConfig config)
     {
         var file = Path.Combine(folder, GenerationConfig.FileName);
-        return File.Exists(file) ? GenerationConfig.Load(file) : config.ToGenerationConfig();
+        if (!File.Exists(file))
+            return config.ToGenerationConfig();
+        return SnapshotPath.ProblemWithTarget(folder, file) is { } problem
+            ? throw new GenerationConfigException(file, $"'{file}' {problem}. Nothing was read from it.")
+            : GenerationConfig.Load(file);
     }
 
     private static void Log(ILogger logger, LoadReport report)

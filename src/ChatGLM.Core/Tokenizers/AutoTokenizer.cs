@@ -1,5 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
+using ChatGLM.Formats;
+using ChatGLM.Snapshots;
 using ChatGLM.Tokenizers.SentencePiece;
 
 namespace ChatGLM.Tokenizers;
@@ -9,23 +10,24 @@ public static class AutoTokenizer
 {
     private const int MaxConfigBytes = 16 << 20;
 
-    /// <summary>Opens the tokenizer in a folder.</summary>
-    /// <param name="path">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3).</param>
+    /// <summary>Opens the tokenizer of a snapshot.</summary>
+    /// <param name="pathOrRepo">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>
+    /// that the local Hugging Face cache holds.</param>
     /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="SnapshotNotFoundException">There is no such folder, and the cache does not hold such a repo.</exception>
     /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
-    public static ChatGLMTokenizer FromPretrained(string path, TokenizerOptions? options = null)
+    public static ChatGLMTokenizer FromPretrained(string pathOrRepo, TokenizerOptions? options = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new TokenizerOptions();
-        if (!Directory.Exists(path))
-            throw new TokenizerException($"'{path}' is no folder: expected a downloaded snapshot. Give its path.");
+        var path = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
         var configPath = Path.Combine(path, TokenizerSource.ConfigFile);
         var config = TokenizerConfig.Parse(configPath, ReadRequired(configPath, MaxConfigBytes));
         if (options.Generation is null)
             CheckClass(config);
 
         var python = ReadOptional(Path.Combine(path, TokenizerSource.PythonFile), MaxConfigBytes);
-        var generation = options.Generation ?? Detect(path, config, python);
+        var generation = options.Generation ?? Detect(path, pathOrRepo, config, python);
         var modelPath = ModelPathOf(path, generation);
         var source = new TokenizerSource(path, modelPath, ReadRequired(modelPath, SentencePieceModel.MaxFileBytes), config, python);
         return generation switch
@@ -37,7 +39,7 @@ public static class AutoTokenizer
         };
     }
 
-    private static ChatGLMGeneration Detect(string path, TokenizerConfig config, byte[]? python)
+    private static ChatGLMGeneration Detect(string path, string pathOrRepo, TokenizerConfig config, byte[]? python)
     {
         var hasGlm1 = File.Exists(Path.Combine(path, TokenizerSource.Glm1ModelFile));
         var hasOther = File.Exists(Path.Combine(path, TokenizerSource.ModelFile));
@@ -51,7 +53,8 @@ public static class AutoTokenizer
 
         var modelConfigPath = Path.Combine(path, "config.json");
         var modelConfig = ReadOptional(modelConfigPath, MaxConfigBytes) is { } bytes ? TokenizerConfig.Parse(modelConfigPath, bytes) : null;
-        var folder = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        // In the cache a folder is called by its commit, which says nothing: there the repo's name stands for it.
+        var folder = Directory.Exists(pathOrRepo) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) : pathOrRepo;
         return GenerationDetector.FromFolder(config, python, modelConfig, folder) ?? throw new TokenizerException(
             $"{config.Path}: this does not tell ChatGLM2 from ChatGLM3: expected 'chatglm2' or 'chatglm3' in name_or_path, found "
             + $"'{config.GetString("name_or_path")}'. Set TokenizerOptions.Generation.");
@@ -84,24 +87,6 @@ public static class AutoTokenizer
 
     private static byte[]? ReadOptional(string path, int maxBytes) => File.Exists(path) ? ReadRequired(path, maxBytes) : null;
 
-    private static byte[] ReadRequired(string path, int maxBytes)
-    {
-        try
-        {
-            using var file = File.OpenRead(path);
-            if (file.Length > maxBytes)
-            {
-                throw new TokenizerException(string.Create(
-                    CultureInfo.InvariantCulture, $"{path}: expected at most {maxBytes} bytes, found {file.Length}. Check that this is the right file."));
-            }
-
-            var bytes = new byte[file.Length];
-            file.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new TokenizerException($"{path}: this cannot be read ({e.Message}). Download the snapshot again, or correct the path.", e);
-        }
-    }
+    private static byte[] ReadRequired(string path, int maxBytes) =>
+        SnapshotFile.Read(path, maxBytes, (problem, cause) => new TokenizerException($"{path}: {problem}", cause));
 }

@@ -11,4 +11,10 @@ public sealed record TokenizerOptions
     /// in chat, where a user could otherwise fake a role by typing its name.
     /// </summary>
     public bool EncodeSpecialTokens { get; init; }
+
+    /// <summary>The branch, tag or commit of a repo in the local cache; null for <c>main</c>.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>The Hugging Face cache; null for where its tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
+    public string? CacheDir { get; init; }
 }

@@ -15,12 +15,12 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     {
         _transformer = Child("transformer", new ChatGLMModel(scope["transformer"], config, generator));
         _lmHead = Child("lm_head", config.TieWordEmbeddings
-            ? new Linear(new DenseWeight(_transformer.Value.WordEmbeddings))
+            ? new Linear(_transformer.Value.WordEmbeddings)
             : new Linear(scope["lm_head"], config.HiddenSize, config.VocabSize, bias: false));
     }
 
     internal override IReadOnlyDictionary<string, string> TiedWeights => Config.TieWordEmbeddings
-        ? new Dictionary<string, string> { ["lm_head.weight"] = "transformer.word_embeddings.weight" }
+        ? _transformer.Value.WordEmbeddings.Tensors.ToDictionary(t => $"lm_head.{t.Name}", t => $"transformer.word_embeddings.{t.Name}")
         : base.TiedWeights;
 
     private protected override Transformer Transformer => _transformer.Value;
@@ -28,7 +28,7 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     private protected override Tensor Score(Tensor hidden) => _lmHead.Value.Forward(hidden);
 
     /// <inheritdoc/>
-    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
 
     // The first vocabulary begins with 20,000 image tokens.
     internal override int InvalidScoreToken => Config.VocabularySize == 150528 ? 20005 : base.InvalidScoreToken;
