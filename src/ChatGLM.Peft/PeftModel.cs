@@ -113,7 +113,7 @@ public partial class PeftModel : Module
         return new AdapterScope(this);
     }
 
-    /// <summary>Counts the parameters of base and adapters.</summary>
+    /// <summary>Counts the parameters of base and adapters. A quantized weight counts as the one that it stands for.</summary>
     public TrainableParameters CountParameters()
     {
         long trainable = 0, all = _saved.Aside.Sum(t => t.ElementCount);
@@ -121,6 +121,12 @@ public partial class PeftModel : Module
         {
             all += parameter.ElementCount;
             trainable += parameter.RequiresGrad ? parameter.ElementCount : 0;
+        }
+
+        foreach (var (_, module) in BaseModel.NamedModules())
+        {
+            if (module is Linear { Weight: not DenseWeight and var weight })
+                all += ((long)weight.OutFeatures * weight.InFeatures) - weight.Tensors.Sum(t => t.Tensor.ElementCount);
         }
 
         return new TrainableParameters(trainable, all);

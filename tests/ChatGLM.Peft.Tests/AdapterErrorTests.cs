@@ -66,7 +66,7 @@ public sealed class AdapterErrorTests : IDisposable
         var folder = Changed(c => (LoraConfig)c with { R = 3, TargetModules = ["query_key_value", "dense"] });
         peft.Invoking(p => p.LoadAdapter(folder, "second")).Should().Throw<AdapterWeightsException>();
         peft.Invoking(p => p.AddAdapter("third", new LoraConfig { TargetModules = ["dense"], ModulesToSave = ["nothing_like_it"] })).Should().Throw<TargetModulesException>();
-        TinyModels.Snapshot(peft).Should().BeEquivalentTo(before);
+        TinyModels.Snapshot(peft).ShouldBe(before);
         _model.Generator.GetState().Should().Equal(random);
         peft.PeftConfigs.Keys.Should().Equal("default");
     }
@@ -109,7 +109,7 @@ public sealed class AdapterErrorTests : IDisposable
         var before = TinyModels.Snapshot(_model);
         peft.Invoking(p => p.MergeAdapter()).Should().Throw<AdapterMergeException>().WithMessage("*layers.1*NaN*");
         peft.MergedAdapters.Should().BeEmpty();
-        TinyModels.Snapshot(_model).Should().BeEquivalentTo(before, "the layers before the damaged one are unmerged again");
+        TinyModels.Snapshot(_model).ShouldBe(before, "the layers before the damaged one are unmerged again");
     }
 
     [Fact]
@@ -133,7 +133,7 @@ public sealed class AdapterErrorTests : IDisposable
     {
         var before = TinyModels.Snapshot(_model);
         var error = action.Should().Throw<TException>().Which;
-        TinyModels.Snapshot(_model).Should().BeEquivalentTo(before);
+        TinyModels.Snapshot(_model).ShouldBe(before);
         return error;
     }
 

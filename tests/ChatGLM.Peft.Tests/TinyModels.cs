@@ -43,5 +43,13 @@ internal static class TinyModels
     /// <summary>Every parameter's bits, to see whether anything has changed.</summary>
     public static Dictionary<string, float[]> Snapshot(Module model) => model.StateDict().ToDictionary(p => p.Key, p => p.Value.ToFloatArray());
 
+    public static void ShouldBe(this Dictionary<string, float[]> actual, Dictionary<string, float[]> expected, string because = "")
+    {
+        // Compared as a whole: BeEquivalentTo looks at every float on its own, which takes seconds.
+        actual.Keys.Should().BeEquivalentTo(expected.Keys, because);
+        foreach (var (name, values) in expected)
+            actual[name].AsSpan().SequenceEqual(values).Should().BeTrue("{0} keeps its bits {1}", name, because);
+    }
+
     public static double LargestDifference(float[] a, float[] b) => a.Zip(b).Max(p => Math.Abs((double)p.First - p.Second));
 }

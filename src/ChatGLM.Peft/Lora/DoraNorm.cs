@@ -8,9 +8,6 @@ namespace ChatGLM.Peft.Lora;
 /// </summary>
 internal sealed class DoraNorm(LinearWeight weight)
 {
-    /// <summary>Rows of a weight that are unpacked at a time where its format has no dense form.</summary>
-    private const int RowsPerChunk = 256;
-
     private readonly Tensor _squares = RowSquares(weight);
 
     public bool IsOf(LinearWeight other) => ReferenceEquals(other, weight);
@@ -46,25 +43,7 @@ internal sealed class DoraNorm(LinearWeight weight)
         using var scope = new TensorScope();
         using var noGrad = GradMode.NoGrad();
         var backend = weight.Backend;
-        if (weight is DenseWeight dense)
-        {
-            var wide = dense.Tensor.DType == DType.Float32 ? dense.Tensor : backend.Cast(dense.Tensor, DType.Float32);
-            return scope.Keep(backend.SumLast(backend.Unary(UnaryOp.Square, wide)));
-        }
-
-        var parts = new List<Tensor>();
-        for (var start = 0; start < weight.OutFeatures; start += RowsPerChunk)
-        {
-            // The backward pass of the layer, given a row of the identity, is a row of the weight, in whatever format it is stored.
-            var rows = Math.Min(RowsPerChunk, weight.OutFeatures - start);
-            var identity = new float[(long)rows * weight.OutFeatures];
-            for (var row = 0; row < rows; row++)
-                identity[((long)row * weight.OutFeatures) + start + row] = 1;
-            using var chunk = new TensorScope();
-            var values = backend.LinearBackwardInput(Tensor.From(identity, [rows, weight.OutFeatures], backend), weight);
-            parts.Add(chunk.Keep(backend.SumLast(backend.Unary(UnaryOp.Square, values))));
-        }
-
-        return scope.Keep(backend.Concat(parts.ToArray(), 0));
+        var wide = weight is DenseWeight { Tensor: { DType: DType.Float32 } tensor } ? tensor : backend.Dequantize(weight);
+        return scope.Keep(backend.SumLast(backend.Unary(UnaryOp.Square, wide)));
     }
 }

@@ -13,6 +13,8 @@ internal sealed class LoraTuner : ITuner
         var paths = TargetFinder.Find(model, lora, lora.LayersToTransform, lora.LayersPattern);
         if (lora.UseDora && paths.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is Embedding) is { } embedding)
             throw new TargetModulesException($"'{embedding}' is an embedding, and use_dora works on linear layers only. Take it out of target_modules, or switch DoRA off.");
+        if (paths.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is Embedding { Weight: var table } && !table.DType.IsFloatingPoint()) is { } quantized)
+            throw new TargetModulesException($"'{quantized}' is a quantized embedding, which takes no adapter. Take it out of target_modules, or load the base without quantization.");
         return paths;
     }
 

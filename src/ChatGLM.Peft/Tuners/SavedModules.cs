@@ -113,7 +113,7 @@ internal sealed class SavedModules(Module model)
             LayerNorm norm => new LayerNorm(scope, norm.Weight.Shape[0], norm.Epsilon),
             RmsNorm norm => new RmsNorm(scope, norm.Weight.Shape[0], norm.Epsilon),
             Linear { Weight: DenseWeight } linear and not ITunerLayer => new Linear(scope, linear.InFeatures, linear.OutFeatures, linear.Bias is not null),
-            Embedding embedding and not ITunerLayer => new Embedding(scope, embedding.Weight.Shape[0], embedding.Weight.Shape[1]),
+            Embedding embedding and not ITunerLayer when embedding.Weight.DType.IsFloatingPoint() => new Embedding(scope, embedding.Weight.Shape[0], embedding.Weight.Shape[1]),
             _ => throw new TargetModulesException($"modules_to_save includes '{path}', a {module.GetType().Name}; only norms, embeddings and linear layers that are neither quantized nor targets of an adapter can be trained as a whole."),
         };
     }

@@ -1,0 +1,49 @@
+using ChatGLM.Models;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Peft.Tests;
+
+/// <summary>Adapters in float32 over a frozen base of 8 or 4 bits (QLoRA, Dettmers et al. 2023).</summary>
+public sealed class QuantizedBaseTests
+{
+    [Theory]
+    [InlineData(8, false)]
+    [InlineData(4, false)]
+    [InlineData(4, true)]
+    public void An_adapter_over_a_quantized_base_is_one_over_its_values(int bits, bool dora)
+    {
+        using var quantized = TinyModels.Create(2);
+        using var dense = TinyModels.Create(2);
+        quantized.Quantize(bits);
+        foreach (var (path, module) in quantized.NamedModules().ToList())
+        {
+            if (module is Linear { Weight: RowQuantizedWeight weight } && dense.TryGetModule(path, out var same))
+                ((Linear)same).SetWeight(new DenseWeight(weight.Backend.Dequantize(weight)));
+        }
+
+        var config = new LoraConfig { R = 4, LoraAlpha = 8, TargetModules = "all-linear", InitLoraWeights = InitLoraWeights.Random, UseDora = dora };
+        quantized.Generator.ManualSeed(5);
+        dense.Generator.ManualSeed(5);
+        using var overQuantized = quantized.GetPeftModel(config);
+        using var overDense = dense.GetPeftModel(config);
+        TinyModels.LargestDifference(TinyModels.Logits(quantized), TinyModels.Logits(dense)).Should().BeLessThan(1e-5);
+        overQuantized.CountParameters().Should().Be(overDense.CountParameters());
+        overQuantized.Forward(TinyModels.Inputs()).Loss!.Backward();
+        overDense.Forward(TinyModels.Inputs()).Loss!.Backward();
+        var expected = overDense.GetPeftModelStateDict();
+        foreach (var (key, tensor) in overQuantized.GetPeftModelStateDict())
+            TinyModels.LargestDifference(tensor.Grad!.ToFloatArray(), expected[key].Grad!.ToFloatArray()).Should().BeLessThan(1e-5, key);
+    }
+
+    [Fact]
+    public void A_quantized_weight_takes_no_adapter_for_good()
+    {
+        using var model = TinyModels.Create(2);
+        model.Quantize(4);
+        using var peft = model.GetPeftModel(new LoraConfig { R = 2, TargetModules = "all-linear", InitLoraWeights = InitLoraWeights.Random });
+        var before = TinyModels.Logits(model);
+        peft.Invoking(p => p.MergeAdapter()).Should().Throw<AdapterMergeException>().WithMessage("*query_key_value*RowQuantizedWeight*without quantization*");
+        peft.Invoking(p => p.MergeAndUnload()).Should().Throw<AdapterMergeException>();
+        TinyModels.Logits(model).Should().Equal(before);
+    }
+}
