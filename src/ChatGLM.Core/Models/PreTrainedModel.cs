@@ -51,8 +51,11 @@ public abstract partial class PreTrainedModel : Module
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
         Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
-        (Config with { TorchDtype = MainType() }).SavePretrained(folder);
+        (Config with { TorchDtype = MainType(), Architectures = [Architecture] }).SavePretrained(folder);
     }
+
+    /// <summary>The name of the Python class, for config.json.</summary>
+    private protected abstract string Architecture { get; }
 
     /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
     internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
