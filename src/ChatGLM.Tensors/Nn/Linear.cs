@@ -38,7 +38,7 @@ public class Linear : Module
     public virtual Tensor Forward(Tensor x) => Functional.Linear(x, Weight, Bias);
 
     /// <inheritdoc/>
-    protected override bool CanTrain(Tensor parameter) => base.CanTrain(parameter) && (Weight is DenseWeight || ReferenceEquals(parameter, Bias));
+    protected override bool CanTrain(Tensor parameter) => base.CanTrain(parameter) && (Weight is DenseWeight || !Weight.Tensors.Any(part => ReferenceEquals(part.Tensor, parameter)));
 
     /// <summary>Puts the weight into another format, such as a quantized one. The old one is not disposed.</summary>
     public void SetWeight(LinearWeight weight)
