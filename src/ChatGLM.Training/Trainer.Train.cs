@@ -90,7 +90,9 @@ public sealed partial class Trainer
         if (resume is not null)
             generator.SetState(resume.EpochRandom);
         var epochRandom = generator.GetState();
-        var order = TrainingOrder.NextEpoch(dataset.Count, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, generator);
+        var order = _options.Sampler is { } sampler
+            ? TrainingOrder.Check(sampler(dataset.Count, generator), dataset.Count)
+            : TrainingOrder.NextEpoch(dataset.Count, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, generator);
         if (resume is not null)
             generator.SetState(resume.Random);
         var first = resume is null || Arguments.IgnoreDataSkip ? 0 : resume.BatchInEpoch;

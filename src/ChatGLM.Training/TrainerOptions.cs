@@ -23,6 +23,10 @@ public sealed record TrainerOptions
     /// <summary>Makes the optimizer; null for the one that the arguments name.</summary>
     public Func<TrainableModel, TrainingArguments, Optimizer>? CreateOptimizer { get; init; }
 
+    /// <summary>Gives the order of the samples of an epoch from their number and the generator of the run; null for a random order, or one by length if the arguments say so. The order has to
+    /// follow from the generator's state alone, or a resumed run would see other data.</summary>
+    public Func<int, TorchGenerator, int[]>? Sampler { get; init; }
+
     /// <summary>Further numbers of the learning-rate schedule.</summary>
     public SchedulerOptions? Scheduler { get; init; }
 

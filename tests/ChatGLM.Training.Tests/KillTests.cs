@@ -18,45 +18,49 @@ public sealed class KillTests(ITestOutputHelper output)
     private void Kill(int times)
     {
         using var folder = new TemporaryFolder();
-        var clock = Stopwatch.StartNew();
         using (var whole = Start(folder["whole"]))
         {
             whole.WaitForExit();
             whole.ExitCode.Should().Be(0);
         }
 
-        var length = clock.Elapsed;
         var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, "model.safetensors"));
         var random = new Random(7);
         for (var i = 0; i < times; i++)
         {
             var at = folder[$"killed-{i}"];
-            var kills = 0;
-            while (true)
+            // At a random step, and a random moment of what is done between two steps; the second time further on.
+            var step = random.Next(1, 9) * 2;
+            KillWhen(at, $"*checkpoint-{step}*", random);
+            KillWhen(at, $"*checkpoint-{step + 2}*", random);
+            using (var rest = Start(at))
             {
-                using var run = Start(at);
-                // The start of the process takes part of the time: the second half of it is where checkpoints are written.
-                if (run.WaitForExit(length * (0.4 + (0.6 * random.NextDouble()))))
-                {
-                    run.ExitCode.Should().Be(0);
-                    break;
-                }
-
-                run.Kill();
-                run.WaitForExit();
-                if (++kills >= 3)
-                {
-                    using var rest = Start(at);
-                    rest.WaitForExit();
-                    rest.ExitCode.Should().Be(0);
-                    break;
-                }
+                rest.WaitForExit();
+                rest.ExitCode.Should().Be(0);
             }
 
-            output.WriteLine($"run {i}: killed {kills} times");
+            output.WriteLine($"run {i}: killed at steps {step} and {step + 2}");
             File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, "model.safetensors")).Should().Equal(expected);
             Directory.EnumerateDirectories(at, ".partial-*").Should().BeEmpty();
         }
+    }
+
+    private static void KillWhen(string folder, string checkpoint, Random random)
+    {
+        using var run = Start(folder);
+        var clock = Stopwatch.StartNew();
+        // Also the folder that is being written counts: then the run dies while saving.
+        while (!Directory.Exists(folder) || !Directory.EnumerateDirectories(folder, checkpoint).Any())
+        {
+            run.HasExited.Should().BeFalse("the run has to be alive when it is killed");
+            clock.Elapsed.Should().BeLessThan(TimeSpan.FromMinutes(2));
+            Thread.Sleep(1);
+        }
+
+        Thread.Sleep(random.Next(0, 30));
+        run.Kill();
+        run.WaitForExit();
+        run.ExitCode.Should().NotBe(0, "it was killed before its end");
     }
 
     private static Process Start(string folder) =>

@@ -8,6 +8,7 @@ namespace ChatGLM.Training;
 public sealed partial class TrainerState
 {
     internal const string FileName = "trainer_state.json";
+    private const int DefaultEvalSteps = 500;
 
     // One entry per logged step of a long run takes some hundred bytes.
     private const int LargestFileBytes = 256 << 20;
@@ -19,7 +20,8 @@ public sealed partial class TrainerState
         WriteOptional(json, "best_metric", BestMetric);
         json.WriteString("best_model_checkpoint", BestModelCheckpoint);
         WriteFloat(json, "epoch", Epoch);
-        WriteNumber(json, "eval_steps", arguments.EvalSteps ?? arguments.LoggingSteps);
+        // transformers' default stands in the file of a run that does not evaluate by steps.
+        WriteNumber(json, "eval_steps", arguments.EvalSteps ?? (arguments.EvaluationStrategy == IntervalStrategy.Steps ? arguments.LoggingSteps : DefaultEvalSteps));
         json.WriteNumber("global_step", GlobalStep);
         json.WriteBoolean("is_hyper_param_search", false);
         json.WriteBoolean("is_local_process_zero", true);

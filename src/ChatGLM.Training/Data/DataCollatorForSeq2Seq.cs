@@ -10,13 +10,15 @@ namespace ChatGLM.Training;
 /// <param name="tokenizer">The tokenizer of the model.</param>
 /// <param name="labelPadTokenId">The label of padding.</param>
 /// <param name="padToMultipleOf">Round the length up to a multiple of this.</param>
-public sealed class DataCollatorForSeq2Seq(ChatGLMTokenizer tokenizer, int labelPadTokenId = -100, int? padToMultipleOf = null) : IDataCollator
+/// <param name="minLength">The least length of prompts. THUDM's script pads the rows of a whole evaluation set to one length, which counts in the greatest length of what is generated.</param>
+public sealed class DataCollatorForSeq2Seq(ChatGLMTokenizer tokenizer, int labelPadTokenId = -100, int? padToMultipleOf = null, int minLength = 0) : IDataCollator
 {
     /// <inheritdoc/>
     public ModelInputs Collate(IReadOnlyList<TokenizedExample> rows, Backend backend)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var batch = tokenizer.Pad([.. rows.Select(row => row.InputIds)], new BatchEncodeOptions { Padding = PaddingStrategy.Longest, PadToMultipleOf = padToMultipleOf });
+        var options = new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = Math.Max(minLength, rows.Max(row => row.InputIds.Length)), PadToMultipleOf = padToMultipleOf };
+        var batch = tokenizer.Pad([.. rows.Select(row => row.InputIds)], options);
         var inputs = new ModelInputs { InputIds = Batches.Wide(batch.InputIds, [batch.Batch, batch.Sequence], backend) };
         if (batch.AttentionMask is { } mask)
         {

@@ -91,7 +91,7 @@ internal static class JsonRecords
         }
         catch (JsonException error)
         {
-            throw new TrainingDataException(origin, $"not JSON: {error.Message}");
+            throw new TrainingDataException(origin, $"not JSON{(isEnd ? ", or the file ends inside it" : "")}: {error.Message}");
         }
     }
 }

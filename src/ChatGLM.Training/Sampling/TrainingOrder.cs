@@ -28,6 +28,14 @@ internal static class TrainingOrder
         return order;
     }
 
+    /// <summary>An order that a caller made: as many samples as there are, each of them one of the data.</summary>
+    public static int[] Check(int[] order, int samples)
+    {
+        if (order.Length != samples || order.Any(index => index < 0 || index >= samples))
+            throw new TrainingArgumentsException("Sampler", $"expected {samples} indices from 0 to {samples - 1}, found {order.Length} from {order.DefaultIfEmpty().Min()} to {order.DefaultIfEmpty().Max()}.");
+        return order;
+    }
+
     private static void GroupByLength(int[] order, IReadOnlyList<int> lengths, int batchSize)
     {
         var groupSize = (int)Math.Min(order.Length, (long)Math.Max(1, Math.Min(order.Length / ((long)batchSize * 4), MostBatchesInGroup)) * batchSize);
