@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChatGLM.Formats;
 using ChatGLM.Generation;
+using ChatGLM.Hub;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
@@ -12,7 +13,9 @@ internal static partial class ModelLoader
 {
     public delegate TModel Create<TModel>(WeightScope scope, ChatGLMConfig config, TorchGenerator generator);
 
-    /// <param name="pathOrRepo">A folder, or a repo that the local cache holds.</param>
+    private const SnapshotParts Parts = SnapshotParts.Config | SnapshotParts.Weights;
+
+    /// <param name="pathOrRepo">A folder, or a repo.</param>
     /// <param name="options">How to load.</param>
     /// <param name="create">Builds the model from its weights.</param>
     /// <param name="isFreshHead">Names of a head that a base model's files may lack.</param>
@@ -22,8 +25,29 @@ internal static partial class ModelLoader
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new ModelOptions();
         RequireFloat(options.Dtype);
+        var folder = SnapshotResolver.Resolve(pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, Parts, options.CancellationToken);
+        return LoadFolder(folder, options, create, isFreshHead);
+    }
+
+    /// <summary>The same without holding a thread while files are on their way.</summary>
+    public static async Task<TModel> LoadAsync<TModel>(
+        string pathOrRepo, ModelOptions? options, Create<TModel> create, Func<string, bool>? isFreshHead, CancellationToken cancellationToken)
+        where TModel : PreTrainedModel
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        options ??= new ModelOptions();
+        RequireFloat(options.Dtype);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(options.CancellationToken, cancellationToken);
+        var token = either.Token;
+        var folder = await SnapshotResolver.ResolveAsync(
+            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, Parts, token).ConfigureAwait(false);
+        return await Task.Run(() => LoadFolder(folder, options with { CancellationToken = token }, create, isFreshHead), token).ConfigureAwait(false);
+    }
+
+    private static TModel LoadFolder<TModel>(string folder, ModelOptions options, Create<TModel> create, Func<string, bool>? isFreshHead)
+        where TModel : PreTrainedModel
+    {
         var watch = Stopwatch.StartNew();
-        var folder = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
         var stored = AutoConfig.FromFolder(folder);
         var config = options.Apply(stored);
         RequireUnquantized(config);

@@ -1,24 +1,61 @@
 using System.Globalization;
 using System.Text.Json;
+using ChatGLM.Hub;
+using ChatGLM.Snapshots;
 using ChatGLM.Tokenizers.SentencePiece;
 
 namespace ChatGLM.Tokenizers;
 
-/// <summary>Opens the tokenizer of a snapshot folder, of whichever generation it is.</summary>
+/// <summary>Opens the tokenizer of a snapshot, of whichever generation it is.</summary>
 public static class AutoTokenizer
 {
     private const int MaxConfigBytes = 16 << 20;
 
-    /// <summary>Opens the tokenizer in a folder.</summary>
-    /// <param name="path">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3).</param>
+    /// <summary>Opens a tokenizer.</summary>
+    /// <param name="pathOrRepo">
+    /// A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as
+    /// <c>THUDM/chatglm2-6b</c>, whose tokenizer is downloaded if the Hugging Face cache does not hold it.
+    /// </param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
-    public static ChatGLMTokenizer FromPretrained(string path, TokenizerOptions? options = null)
+    /// <exception cref="SnapshotNotFoundException">Nothing may be downloaded, and the cache does not hold the repo.</exception>
+    /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
+    public static ChatGLMTokenizer FromPretrained(string pathOrRepo, TokenizerOptions? options = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new TokenizerOptions();
-        if (!Directory.Exists(path))
-            throw new TokenizerException($"'{path}' is no folder: expected a downloaded snapshot. Give its path.");
+        return IsFolder(pathOrRepo)
+            ? FromFolder(pathOrRepo, options)
+            : FromFolder(SnapshotResolver.Resolve(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, CancellationToken.None), options);
+    }
+
+    /// <summary>Does what <see cref="FromPretrained"/> does without holding the caller's thread while files are downloaded.</summary>
+    /// <param name="pathOrRepo">A folder, or a repo id.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Stops the download.</param>
+    public static async Task<ChatGLMTokenizer> FromPretrainedAsync(
+        string pathOrRepo, TokenizerOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new TokenizerOptions();
+        var folder = IsFolder(pathOrRepo)
+            ? pathOrRepo
+            : await SnapshotResolver.ResolveAsync(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, cancellationToken).ConfigureAwait(false);
+        return FromFolder(folder, options);
+    }
+
+    private static bool IsFolder(string pathOrRepo)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        if (Directory.Exists(pathOrRepo))
+            return true;
+        return SnapshotResolver.IsRemote(pathOrRepo)
+            ? false
+            : throw new TokenizerException($"'{pathOrRepo}' is neither a folder nor a repo id of the form ORG/NAME: expected a snapshot. Correct the path.");
+    }
+
+    private static ChatGLMTokenizer FromFolder(string path, TokenizerOptions options)
+    {
         var configPath = Path.Combine(path, TokenizerSource.ConfigFile);
         var config = TokenizerConfig.Parse(configPath, ReadRequired(configPath, MaxConfigBytes));
         if (options.Generation is null)
@@ -51,7 +88,7 @@ public static class AutoTokenizer
 
         var modelConfigPath = Path.Combine(path, "config.json");
         var modelConfig = ReadOptional(modelConfigPath, MaxConfigBytes) is { } bytes ? TokenizerConfig.Parse(modelConfigPath, bytes) : null;
-        var folder = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        var folder = SnapshotLocator.NameOf(path);
         return GenerationDetector.FromFolder(config, python, modelConfig, folder) ?? throw new TokenizerException(
             $"{config.Path}: this does not tell ChatGLM2 from ChatGLM3: expected 'chatglm2' or 'chatglm3' in name_or_path, found "
             + $"'{config.GetString("name_or_path")}'. Set TokenizerOptions.Generation.");
