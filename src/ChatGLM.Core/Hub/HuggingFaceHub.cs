@@ -48,7 +48,7 @@ internal sealed class HuggingFaceHub(Uri endpoint, string? token) : IModelHub
         var path = string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
         var address = new Uri(Endpoint, $"{repository.Repository}/resolve/{repository.Commit}/{path}");
         using var response = await http.SendAsync(
-            HttpMethod.Head, address, from: 0, (redirect, target) => redirect.Headers.Contains("X-Linked-Etag") || !http.IsHome(target), cancellationToken).ConfigureAwait(false);
+            HttpMethod.Head, address, from: 0, IsAnswer, cancellationToken).ConfigureAwait(false);
         if (!response.IsSuccessStatusCode && (int)response.StatusCode is not (>= 300 and < 400))
             throw ErrorOf(response, repository.Repository, repository.Revision, name);
         var commit = Header(response, "X-Repo-Commit");
@@ -68,6 +68,10 @@ internal sealed class HuggingFaceHub(Uri endpoint, string? token) : IModelHub
         if (!long.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var size))
             throw Nonsense(repository, name, $"comes without a length (found '{length}')");
         return new RemoteFile(name, etag, size, BlobHash.KindOf(etag), address);
+
+        // A redirect within the hub is followed (renamed repos, its own cache) unless it already says all; one to a store must say all.
+        bool IsAnswer(HttpResponseMessage redirect, Uri target) =>
+            (redirect.Headers.Contains("X-Linked-Etag") && redirect.Headers.Contains("X-Linked-Size")) || !http.IsHome(target);
     }
 
     public HubException ErrorOf(HttpResponseMessage response, RepositoryId repository, string revision, string? name)

@@ -13,8 +13,6 @@ internal static partial class ModelLoader
 {
     public delegate TModel Create<TModel>(WeightScope scope, ChatGLMConfig config, TorchGenerator generator);
 
-    private const SnapshotParts Parts = SnapshotParts.Config | SnapshotParts.Weights;
-
     /// <param name="pathOrRepo">A folder, or a repo.</param>
     /// <param name="options">How to load.</param>
     /// <param name="create">Builds the model from its weights.</param>
@@ -25,7 +23,10 @@ internal static partial class ModelLoader
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new ModelOptions();
         RequireFloat(options.Dtype);
-        var folder = SnapshotResolver.Resolve(pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, Parts, options.CancellationToken);
+        // On the thread pool, so that a user interface's thread is not waited for by itself.
+        var folder = Directory.Exists(pathOrRepo)
+            ? Path.GetFullPath(pathOrRepo)
+            : Task.Run(() => FindAsync(pathOrRepo, options, options.CancellationToken), options.CancellationToken).GetAwaiter().GetResult();
         return LoadFolder(folder, options, create, isFreshHead);
     }
 
@@ -39,9 +40,18 @@ internal static partial class ModelLoader
         RequireFloat(options.Dtype);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(options.CancellationToken, cancellationToken);
         var token = either.Token;
-        var folder = await SnapshotResolver.ResolveAsync(
-            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, Parts, token).ConfigureAwait(false);
+        var folder = await FindAsync(pathOrRepo, options, token).ConfigureAwait(false);
         return await Task.Run(() => LoadFolder(folder, options with { CancellationToken = token }, create, isFreshHead), token).ConfigureAwait(false);
+    }
+
+    /// <summary>The configuration first: a model that cannot be loaded should not cost a download of twelve gigabytes.</summary>
+    private static async Task<string> FindAsync(string pathOrRepo, ModelOptions options, CancellationToken cancellationToken)
+    {
+        RequireUnquantized(options.Apply(AutoConfig.FromFolder(await ResolveAsync(SnapshotParts.Config).ConfigureAwait(false))));
+        return await ResolveAsync(SnapshotParts.Config | SnapshotParts.Weights).ConfigureAwait(false);
+
+        Task<string> ResolveAsync(SnapshotParts parts) => SnapshotResolver.ResolveAsync(
+            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, parts, cancellationToken);
     }
 
     private static TModel LoadFolder<TModel>(string folder, ModelOptions options, Create<TModel> create, Func<string, bool>? isFreshHead)

@@ -81,6 +81,14 @@ public sealed class HubErrorTests
         folder.Should().Contain("models--old--name");
     }
 
+    [Fact]
+    public async Task Small_files_behind_a_redirect_within_the_hub_are_found()
+    {
+        using var setup = new HubSetup();
+        setup.Hub.Fault = r => r.Target.EndsWith("/config.json") ? new TestFault { Status = 307, Headers = { ["Location"] = r.Target + "?cached=1" } } : null;
+        setup.ShouldHold(await setup.DownloadAsync(), "config.json", "generation_config.json", "model.safetensors");
+    }
+
     [Theory]
     [InlineData("/api/models/THUDM/chatglm-test/revision/main", "*more than 10 times*")]
     [InlineData("file:///etc/passwd", "*file*")]

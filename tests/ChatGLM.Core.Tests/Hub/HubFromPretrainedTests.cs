@@ -78,6 +78,15 @@ public sealed class HubFromPretrainedTests
     }
 
     [Fact]
+    public void The_weights_of_an_unknown_model_are_not_downloaded()
+    {
+        using var setup = Create();
+        setup.Repository.Files["config.json"] = """{"model_type": "llama"}"""u8.ToArray();
+        FluentActions.Invoking(() => AutoModel.FromPretrained(HubSetup.Repo, new() { Hub = setup.Options })).Should().Throw<UnsupportedModelException>();
+        setup.Hub.Downloads.Should().NotContain(r => r.Target.Contains("model.safetensors") || r.IsStore);
+    }
+
+    [Fact]
     public void An_interrupted_snapshot_is_made_whole()
     {
         using var setup = Create();
