@@ -11,8 +11,9 @@ internal static class ChatCommandLine
 
     public static RootCommand Create(Func<SampleOptions, CancellationToken, Task<int>> run)
     {
-        var model = new Option<string>("--model", "-m") { Description = "A snapshot folder, or a repo id that the local Hugging Face cache holds. Default: the small model inside this sample." };
-        var dtype = new Option<DType?>("--dtype") { Description = "Convert the weights (Float32, Float16, BFloat16). Default: as in the file, used in place." };
+        var model = new Option<string>("--model", "-m") { Description = "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small model inside this sample." };
+        var dtype = new Option<string?>("--dtype") { Description = "Convert the weights. Default: as in the file, used in place." };
+        dtype.AcceptOnlyFromAmong("float32", "float16", "bfloat16");
         var prompt = new Option<string?>("--prompt", "-p") { Description = "Answer this one question and end." };
         var system = new Option<string?>("--system") { Description = "Instructions before the chat (ChatGLM3)." };
         var greedy = new Option<bool>("--greedy") { Description = "Always take the likeliest token." };
@@ -32,7 +33,7 @@ internal static class ChatCommandLine
             new SampleOptions
             {
                 Model = parsed.GetValue(model) ?? DemoSnapshot,
-                Dtype = parsed.GetValue(dtype),
+                Dtype = parsed.GetValue(dtype) is { } name ? Enum.Parse<DType>(name, ignoreCase: true) : null,
                 Prompt = parsed.GetValue(prompt),
                 System = parsed.GetValue(system),
                 Greedy = parsed.GetValue(greedy),

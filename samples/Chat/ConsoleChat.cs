@@ -10,6 +10,7 @@ namespace ChatGLM.Samples.Chat;
 /// <summary>A conversation on a console: reads questions, writes answers as they come.</summary>
 internal sealed class ConsoleChat : IDisposable
 {
+    private readonly IAnsiConsole _console = CreateConsole();
     private readonly SampleOptions _options;
     private readonly ChatGLMTokenizer _tokenizer;
     private readonly ChatGLMForConditionalGeneration _model;
@@ -60,10 +61,10 @@ internal sealed class ConsoleChat : IDisposable
                     case "/clear":
                         _session.Clear();
                         StartHistory();
-                        AnsiConsole.MarkupLine("[grey]The conversation is forgotten.[/]");
+                        _console.MarkupLine("[grey]The conversation is forgotten.[/]");
                         continue;
                     case "/help":
-                        AnsiConsole.MarkupLine("[grey]/clear forgets the conversation, /exit ends, Ctrl+C stops an answer.[/]");
+                        _console.MarkupLine("[grey]/clear forgets the conversation, /exit ends, Ctrl+C stops an answer.[/]");
                         continue;
                     case var text:
                         await AnswerAsync(text, cancellationToken);
@@ -85,6 +86,16 @@ internal sealed class ConsoleChat : IDisposable
         _model.Dispose();
     }
 
+    /// <summary>Colours on a terminal; plain lines, never wrapped, where the output goes to a file or another program.</summary>
+    private static IAnsiConsole CreateConsole()
+    {
+        if (!Console.IsOutputRedirected)
+            return AnsiConsole.Console;
+        var plain = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
+        plain.Profile.Width = int.MaxValue;
+        return plain;
+    }
+
     private static GenerationConfig Configure(SampleOptions options, GenerationConfig defaults) => defaults with
     {
         DoSample = !options.Greedy && defaults.DoSample,
@@ -96,9 +107,9 @@ internal sealed class ConsoleChat : IDisposable
         Seed = options.Seed ?? defaults.Seed,
     };
 
-    private static string? ReadQuestion()
+    private string? ReadQuestion()
     {
-        AnsiConsole.Markup("[green]>[/] ");
+        _console.Markup("[green]>[/] ");
         var line = Console.ReadLine();
         if (line is null || Console.IsInputRedirected)
             Console.WriteLine(line); // a piped question is not echoed by a terminal
@@ -109,7 +120,7 @@ internal sealed class ConsoleChat : IDisposable
     {
         var report = _model.LoadReport;
         var name = _options.Model == ChatCommandLine.DemoSnapshot ? "the small demonstration model" : _options.Model;
-        AnsiConsole.MarkupLineInterpolated($"[grey]Loaded {name}{(report is null ? "" : $": {report.Bytes / 1e6:N1} MB in {report.Seconds:F1} s")}. /help lists the commands.[/]");
+        _console.MarkupLineInterpolated($"[grey]Loaded {name}{(report is null ? "" : $": {report.Bytes / 1e6:N1} MB in {report.Seconds:F1} s")}. /help lists the commands.[/]");
     }
 
     private void StartHistory()
@@ -123,13 +134,12 @@ internal sealed class ConsoleChat : IDisposable
         using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _answering = answering;
         var clock = Stopwatch.StartNew();
-        var firstPiece = TimeSpan.Zero;
+        TimeSpan? firstPiece = null;
         try
         {
             await foreach (var piece in _session.StreamChatAsync(question, new ChatOptions { Generation = _generation, GuardInvalidScores = true }, answering.Token))
             {
-                if (firstPiece == TimeSpan.Zero)
-                    firstPiece = clock.Elapsed;
+                firstPiece ??= clock.Elapsed;
                 Console.Write(piece);
             }
 
@@ -140,7 +150,7 @@ internal sealed class ConsoleChat : IDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             Console.WriteLine();
-            AnsiConsole.MarkupLine("[grey]Stopped.[/]");
+            _console.MarkupLine("[grey]Stopped.[/]");
         }
         finally
         {
@@ -148,12 +158,13 @@ internal sealed class ConsoleChat : IDisposable
         }
     }
 
-    private static void Report(ChatResult result, TimeSpan firstPiece, TimeSpan total)
+    private void Report(ChatResult result, TimeSpan? firstPiece, TimeSpan total)
     {
-        var seconds = (total - firstPiece).TotalSeconds;
-        var rate = result.CompletionTokens > 1 && seconds > 0 ? $", {(result.CompletionTokens - 1) / seconds:F1} tokens/s" : "";
-        AnsiConsole.MarkupLineInterpolated(
-            $"[grey]{result.PromptTokens} prompt tokens ({result.CachedTokens} cached), first text after {firstPiece.TotalSeconds:F2} s; {result.CompletionTokens} tokens{rate}; {result.FinishReason}[/]");
+        // The rate is that of the tokens after the first text: reading the prompt is a time of its own.
+        var seconds = (total - (firstPiece ?? TimeSpan.Zero)).TotalSeconds;
+        var first = firstPiece is { } time ? $"first text after {time.TotalSeconds:F2} s" : "no text";
+        _console.MarkupLineInterpolated(
+            $"[grey]{result.PromptTokens} prompt tokens ({result.CachedTokens} cached), {first}; {result.CompletionTokens} tokens, {result.CompletionTokens / seconds:F1} tokens/s; {result.FinishReason}[/]");
     }
 
     private void StopAnswer(object? sender, ConsoleCancelEventArgs pressed)

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using ChatGLM;
 using ChatGLM.Samples.Chat;
-using Spectre.Console;
 
 Console.OutputEncoding = Encoding.UTF8;
 Console.InputEncoding = Encoding.UTF8;
@@ -16,7 +15,6 @@ var command = ChatCommandLine.Create(async (options, cancellationToken) =>
     }
     catch (ChatGLMException error)
     {
-        AnsiConsole.Console.Profile.Out.Writer.Flush();
         await Console.Error.WriteLineAsync(error.Message);
         return 1;
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatGLM.Chat;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
 using ChatGLM.Tokenizers;
@@ -13,11 +14,11 @@ internal static class DemoTraining
     public static int Run(DemoOptions options)
     {
         var tokenizer = AutoTokenizer.FromPretrained(options.Tokenizer);
-        var rows = Corpus.All().Select(pair => Encode(tokenizer, pair.Question, pair.Answer)).ToList();
+        var corpus = Corpus.All().ToList();
         using var model = AutoModel.FromConfig(Config(tokenizer.VocabSize), new ModelOptions { Seed = options.Seed });
-        Console.WriteLine($"{rows.Count} questions, {rows.Sum(row => row.Ids.Length)} tokens; {model.NamedParameters().Sum(p => p.Parameter.ElementCount):N0} parameters");
+        Console.WriteLine($"{corpus.Count} questions; {model.NamedParameters().Sum(p => p.Parameter.ElementCount):N0} parameters");
 
-        Train(model, rows, options);
+        Train(model, tokenizer, corpus, options);
         Save(model, tokenizer, options.Output);
         return 0;
     }
@@ -36,19 +37,20 @@ internal static class DemoTraining
         EosTokenIds = [2],
     };
 
-    private static (int[] Ids, int PromptLength) Encode(ChatGLMTokenizer tokenizer, string question, string answer)
+    private static (int[] Ids, int PromptLength) Encode(ChatGLMTokenizer tokenizer, IEnumerable<(string Question, string Answer)> before, (string Question, string Answer) asked)
     {
-        var prompt = tokenizer.BuildChatInput(question);
+        var prompt = tokenizer.BuildChatInput(asked.Question, ChatHistory.FromRounds(before));
+        var answer = asked.Answer;
         return ([.. prompt, .. tokenizer.Encode(answer, options: new EncodeOptions { AddSpecialTokens = false }), tokenizer.EosTokenId], prompt.Length);
     }
 
-    private static void Train(ChatGLMForConditionalGeneration model, List<(int[] Ids, int PromptLength)> rows, DemoOptions options)
+    private static void Train(ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, List<(string Question, string Answer)> corpus, DemoOptions options)
     {
         model.Train();
         var parameters = model.NamedParameters().Select(p => p.Parameter).ToList();
         using var optimizer = new AdamW(parameters, new AdamWOptions { LearningRate = options.LearningRate, WeightDecay = 0.01 });
         var generator = new TorchGenerator(options.Seed);
-        var order = new int[rows.Count];
+        var order = new int[corpus.Count];
         var at = order.Length;
         var clock = Stopwatch.StartNew();
         for (var step = 1; step <= options.Steps; step++)
@@ -62,7 +64,10 @@ internal static class DemoTraining
                     at = 0;
                 }
 
-                chosen.Add(rows[order[at++]]);
+                // Half of the questions stand alone, the others come after one to three rounds of other questions: a chat has a history.
+                var rounds = generator.NextUInt32() % 2 == 0 ? 0 : 1 + (int)(generator.NextUInt32() % 3);
+                var before = Enumerable.Range(0, rounds).Select(_ => corpus[(int)(generator.NextUInt32() % (uint)corpus.Count)]).ToList();
+                chosen.Add(Encode(tokenizer, before, corpus[order[at++]]));
             }
 
             optimizer.Groups[0].LearningRate = options.LearningRate * Schedule(step, options.Steps);

@@ -3,7 +3,7 @@ using ChatGLM.Tools.TrainDemo;
 
 var tokenizer = new Option<DirectoryInfo>("--tokenizer") { Description = "A folder with tokenizer.model and tokenizer_config.json.", Required = true };
 var output = new Option<DirectoryInfo>("--output") { Description = "Where the snapshot is written.", Required = true };
-var steps = new Option<int>("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 1200 };
+var steps = new Option<int>("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 2000 };
 var batch = new Option<int>("--batch") { Description = "Questions in a step.", DefaultValueFactory = _ => 32 };
 var learningRate = new Option<double>("--learning-rate") { Description = "The highest learning rate; it warms up and falls along a cosine.", DefaultValueFactory = _ => 2e-3 };
 var seed = new Option<int>("--seed") { Description = "The seed of the weights and of the order of the questions.", DefaultValueFactory = _ => 42 };

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Formats;
 
 namespace ChatGLM.Generation;
 
@@ -34,7 +35,7 @@ public sealed partial record GenerationConfig
             json = new byte[stream.Length];
             stream.ReadExactly(json);
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new GenerationConfigException(file, $"'{file}' cannot be read: {error.Message} Without a file, pass a GenerationConfig of your own.", error);
         }
@@ -80,21 +81,6 @@ public sealed partial record GenerationConfig
     {
         ArgumentNullException.ThrowIfNull(folder);
         Directory.CreateDirectory(folder);
-        var file = Path.Combine(folder, FileName);
-        var beside = $"{file}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            using (var stream = new FileStream(beside, FileMode.CreateNew, FileAccess.Write))
-            {
-                stream.Write(ToJson());
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(beside, file, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(beside);
-        }
+        AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(ToJson()));
     }
 }

@@ -24,8 +24,8 @@ public sealed partial record GenerationConfig
         AtLeast("num_return_sequences", NumReturnSequences, 1);
         AtLeast("top_k", TopK, 0);
         AtLeast("no_repeat_ngram_size", NoRepeatNgramSize, 0);
-        Above0("temperature", Temperature, "To switch sampling off, set do_sample to false.");
-        Above0("repetition_penalty", RepetitionPenalty, "1 switches it off.");
+        Above0("temperature", Temperature, "to switch sampling off, set do_sample to false");
+        Above0("repetition_penalty", RepetitionPenalty, "1 switches it off");
         Within("top_p", TopP, 0, 1);
         Within("min_p", MinP ?? 0, 0, 1);
         Within("epsilon_cutoff", EpsilonCutoff, 0, 1);
@@ -108,7 +108,7 @@ public sealed partial record GenerationConfig
     private static void Above0(string field, double value, string hint)
     {
         if (!(value > 0 && double.IsFinite((float)value) && (float)value > 0))
-            throw Refused(field, value, $"a finite number above 0. {hint}");
+            throw Refused(field, value, $"a finite number above 0; {hint}");
     }
 
     private static void Within(string field, double value, double least, double most)

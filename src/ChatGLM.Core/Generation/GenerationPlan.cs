@@ -13,6 +13,7 @@ internal sealed class GenerationPlan
         config.Validate();
         config.ValidateTokens(session.VocabularySize);
         CheckPrompts(session, request);
+        CheckRows(config, session);
 
         PromptLength = request.Prompts[0].Length;
         MaxLength = config.MaxNewTokens is { } more ? (int)Math.Min((long)PromptLength + more, int.MaxValue) : config.MaxLength;
@@ -81,6 +82,15 @@ internal sealed class GenerationPlan
 
         if (request.PaddingTokens is { } padding && padding.Count != prompts.Count)
             throw new ArgumentException($"There are {prompts.Count} prompts and {padding.Count} counts of padding; they must be as many.", nameof(request));
+    }
+
+    /// <summary>The scores of all rows are one array.</summary>
+    private static void CheckRows(GenerationConfig config, IDecodingSession session)
+    {
+        var (field, times) = config.NumBeams > 1 ? ("num_beams", config.NumBeams) : ("num_return_sequences", config.NumReturnSequences);
+        var most = Array.MaxLength / ((long)session.VocabularySize * session.Rows);
+        if (times > 1 && times > most)
+            throw new GenerationConfigException(field, $"The generation option '{field}' is {times}; {session.Rows} prompts and {session.VocabularySize} tokens allow at most {most}.");
     }
 
     private static int CheckPad(GenerationConfig config, IDecodingSession session)

@@ -24,7 +24,8 @@ public abstract record ChatGLMConfig
 
     private protected ChatGLMConfig(ConfigReader reader)
     {
-        Original = reader.Fields.Select(f => new KeyValuePair<string, JsonElement>(f.Name, f.Value)).ToArray();
+        // A name that stands twice means its last value, as in Python.
+        Original = reader.Fields.GroupBy(f => f.Name).Select(f => KeyValuePair.Create(f.Key, f.Last().Value)).ToArray();
         Origin = reader.Source;
         NameOrPath = reader.String("_name_or_path") ?? "";
         ModelType = reader.String("model_type") ?? "chatglm";

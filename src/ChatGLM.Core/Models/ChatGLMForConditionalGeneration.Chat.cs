@@ -15,7 +15,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <param name="history">Messages of before; the session adds to it. Null for none.</param>
     public ChatSession StartChat(ChatGLMTokenizer tokenizer, ChatHistory? history = null)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         return new ChatSession(this, tokenizer, history ?? new ChatHistory());
     }
 
@@ -41,18 +41,17 @@ public abstract partial class ChatGLMForConditionalGeneration
     public IAsyncEnumerable<string> StreamChatAsync(
         ChatGLMTokenizer tokenizer, string query, ChatHistory? history = null, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         ArgumentNullException.ThrowIfNull(query);
-        return Stream(new ChatSession(this, tokenizer, history ?? new ChatHistory()), query, options, cancellationToken);
+        return Stream(this, tokenizer, query, history, options, cancellationToken);
 
-        static async IAsyncEnumerable<string> Stream(
-            ChatSession session, string query, ChatOptions? options, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        static async IAsyncEnumerable<string> Stream(ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, string query, ChatHistory? history, ChatOptions? options,
+            [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
         {
-            using (session)
-            {
-                await foreach (var piece in session.StreamChatAsync(query, options, cancellationToken).ConfigureAwait(false))
-                    yield return piece;
-            }
+            // One session for each enumeration.
+            using var session = model.StartChat(tokenizer, history);
+            await foreach (var piece in session.StreamChatAsync(query, options, cancellationToken).ConfigureAwait(false))
+                yield return piece;
         }
     }
 }

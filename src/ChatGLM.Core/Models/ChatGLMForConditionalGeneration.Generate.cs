@@ -61,7 +61,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <param name="cancellationToken">Looked at before every layer of the prompt and before every token.</param>
     public TextGenerationResult Generate(ChatGLMTokenizer tokenizer, string prompt, GenerationConfig? config = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         ArgumentNullException.ThrowIfNull(prompt);
         using var scope = new TensorScope();
         var call = new GenerationCall(Decoder: ids => tokenizer.Decode(ids));
@@ -85,7 +85,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <inheritdoc cref="Generate(ChatGLMTokenizer, string, GenerationConfig?, CancellationToken)"/>
     public IAsyncEnumerable<string> StreamGenerateAsync(ChatGLMTokenizer tokenizer, string prompt, GenerationConfig? config = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(tokenizer);
+        RequireTokenizer(tokenizer);
         ArgumentNullException.ThrowIfNull(prompt);
         var options = Complete(config);
         return StreamAsync(
@@ -137,6 +137,8 @@ public abstract partial class ChatGLMForConditionalGeneration
         var past = prompts.PastKeyValues is { Length: > 0 } cache ? cache.Length - PrefixLength : 0;
         var rows = Enumerable.Range(0, tokens.Batch).Select(row => (int[])[.. call.Past, .. tokens[row].ToArray().Select(id => (int)id)]).ToArray();
         RequireRoom(past + tokens.Seq);
+        if (prompts.PositionIds is { } positions)
+            Transformer.CheckPositions(positions, tokens, Transformer.Sections);
         var request = new GenerationRequest
         {
             Prompts = rows,
@@ -149,6 +151,17 @@ public abstract partial class ChatGLMForConditionalGeneration
         };
         using var session = DecodingSession.Start(this, prompts with { CancellationToken = cancellationToken });
         return Generation.Generator.Generate(session, request, cancellationToken);
+    }
+
+    /// <summary>Refuses a tokenizer whose ids this model was not trained on, although many of them may be in its vocabulary.</summary>
+    internal void RequireTokenizer(ChatGLMTokenizer tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        if (Config is ChatGLM6BConfig != tokenizer.Generation is ChatGLMGeneration.ChatGLM6B)
+        {
+            throw new ModelInputException(nameof(tokenizer), $"'{tokenizer.NameOrPath}' is a {tokenizer.Generation} tokenizer, expected one of {(Config is ChatGLM6BConfig ? "ChatGLM6B" : "ChatGLM2 or ChatGLM3")}, as the model is. "
+                + "Use the tokenizer of the same snapshot as the model.");
+        }
     }
 
     /// <summary>Options with the special tokens of this model where they name none.</summary>

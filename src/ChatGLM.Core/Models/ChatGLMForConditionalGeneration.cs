@@ -32,12 +32,14 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         ArgumentNullException.ThrowIfNull(inputs);
         if (inputs.Labels is not null && inputs.LastLogitsOnly)
             throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
+        var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize) : null;
+        using var pass = BeginPass();
         using var scope = new TensorScope();
         var (hidden, states, cache) = Transformer.Forward(inputs);
         if (inputs.LastLogitsOnly && hidden.Shape[1] > 1)
             hidden = Functional.Slice(hidden, 1, hidden.Shape[1] - 1, 1);
         var logits = Score(hidden);
-        var loss = inputs.Labels is { } labels ? CausalLoss.Compute(logits, labels) : null;
+        var loss = nextTokens is null ? null : CausalLoss.Compute(logits, nextTokens);
         foreach (var state in states)
             scope.Keep(state);
         return new ModelOutput(scope.Keep(logits), loss is null ? null : scope.Keep(loss), states, cache is not null && inputs.UseCache != false ? cache : null);

@@ -7,7 +7,7 @@ namespace ChatGLM.Models;
 
 /// <summary>
 /// A conversation with its history and its cache: a turn reads only what is new since the last one. (ChatGLM-6B's context attends to itself in both directions, so there every turn reads all.)
-/// For one thread at a time. Dispose it to give the cache back.
+/// One question at a time. Dispose it to give the cache back at once; an answer that is being made then ends.
 /// </summary>
 public sealed class ChatSession : IDisposable
 {
@@ -15,6 +15,9 @@ public sealed class ChatSession : IDisposable
     private readonly ChatGLMTokenizer _tokenizer;
     private KeyValueCache? _cache;
     private int[] _cachedIds = [];
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _ending = new();
+    private bool _isAnswering;
     private bool _isDisposed;
 
     internal ChatSession(ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, ChatHistory history)
@@ -56,22 +59,77 @@ public sealed class ChatSession : IDisposable
     /// <summary>Forgets history and cache.</summary>
     public void Clear()
     {
-        History.Clear();
-        DropCache();
-        LastResult = null;
+        Begin();
+        try
+        {
+            History.Clear();
+            DropCache();
+            LastResult = null;
+        }
+        finally
+        {
+            End();
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _isDisposed = true;
-        DropCache();
+        lock (_gate)
+        {
+            if (_isDisposed)
+                return;
+            _isDisposed = true;
+            if (!_isAnswering)
+                DropCache();
+        }
+
+        _ending.Cancel();
     }
 
     private ChatResult Answer(string query, ChatOptions options, Action<string>? emit, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(query);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        Begin();
+        try
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ending.Token);
+            return AnswerAlone(query, options, emit, either.Token);
+        }
+        catch (OperationCanceledException error) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(error.Message, error, cancellationToken); // the caller's token, not the one in between
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    /// <summary>The cache is native memory: two answers at once, or one whose cache is given back under it, would write where others read.</summary>
+    private void Begin()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_isAnswering)
+                throw new InvalidOperationException("This session is still answering. Await the answer or end its stream first, or start another session for another conversation.");
+            _isAnswering = true;
+        }
+    }
+
+    private void End()
+    {
+        lock (_gate)
+        {
+            _isAnswering = false;
+            if (_isDisposed)
+                DropCache();
+        }
+    }
+
+    private ChatResult AnswerAlone(string query, ChatOptions options, Action<string>? emit, CancellationToken cancellationToken)
+    {
         using var scope = new TensorScope();
         var config = _model.Complete(options.Generation ?? _model.ChatGenerationConfig) with { EosTokenId = options.Generation?.EosTokenId ?? _tokenizer.ChatEosTokenIds };
         var ids = _tokenizer.BuildChatInput(query, History, options.Role);

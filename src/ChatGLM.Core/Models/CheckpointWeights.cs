@@ -39,6 +39,9 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
             return Placeholder(shape);
         }
 
+        // What is missing comes to light before the head is asked for: then nothing is made, however wide the config says it is.
+        if (IsDoomed)
+            return Placeholder(shape);
         // A prefix or a head is trained from here on, so it is made in the type it is trained in.
         var fresh = FreshWeights.Create(Backend, generator, shape, DType.Float32, initialize);
         Fresh.Add(name);
@@ -47,6 +50,8 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
 
     /// <summary>Gives back what was made: for a load that fails.</summary>
     public void DisposeAll() => _made.ForEach(tensor => tensor.Dispose());
+
+    private bool IsDoomed => Missing.Count > 0 || Misshaped.Count > 0;
 
     private Tensor Read(CheckpointEntry entry, in Shape shape)
     {
@@ -59,6 +64,8 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
 
         if (!entry.DType.IsFloatingPoint())
             throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers. {checkpoint.Describe()}");
+        if (IsDoomed)
+            return Placeholder(shape); // all that does not fit is still to be found, but converting gigabytes on the way would be for nothing
         var tensor = checkpoint.Read(entry.Name, Backend);
         var wanted = options.Dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
         if (wanted != entry.DType)

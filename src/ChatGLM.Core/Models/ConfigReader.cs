@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Formats;
 
 namespace ChatGLM.Models;
 
@@ -22,12 +23,9 @@ internal sealed class ConfigReader
 
     public static ConfigReader FromFile(string path)
     {
-        var file = new FileInfo(path);
-        if (!file.Exists)
+        if (!File.Exists(path))
             throw new ConfigException(path, null, "the file does not exist; a snapshot folder has a config.json beside its weights.");
-        if (Length(file) > MaxFileBytes)
-            throw new ConfigException(path, null, $"the file has {Length(file)} bytes, expected at most {MaxFileBytes}: this is not a model's config.json.");
-        return Parse(path, File.ReadAllBytes(path));
+        return Parse(path, SnapshotFile.Read(path, MaxFileBytes, (problem, cause) => new ConfigException(path, null, problem, cause)));
     }
 
     public static ConfigReader Parse(string source, ReadOnlyMemory<byte> utf8)
@@ -125,7 +123,7 @@ internal sealed class ConfigReader
     public int? CountOf(string field) => TryGet(field, out var table) && table.ValueKind == JsonValueKind.Object ? table.EnumerateObject().Count() : null;
 
     /// <summary>Reads every name and string once: JSON may spell what is no text, which must not come up later.</summary>
-    private static void RequireText(JsonElement value)
+    internal static void RequireText(JsonElement value)
     {
         switch (value.ValueKind)
         {
@@ -146,8 +144,6 @@ internal sealed class ConfigReader
                 break;
         }
     }
-
-    private static long Length(FileInfo file) => File.ResolveLinkTarget(file.FullName, returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
 
     private static ReadOnlyMemory<byte> WithoutByteOrderMark(ReadOnlyMemory<byte> utf8) =>
         utf8.Span.StartsWith("\uFEFF"u8) ? utf8[3..] : utf8;

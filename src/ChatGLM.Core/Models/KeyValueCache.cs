@@ -127,8 +127,21 @@ public sealed class KeyValueCache : IDisposable
             return;
         var capacity = Math.Max(needed, Math.Max(FirstCapacity, 2 * (_keys[layer]?.Shape[2] ?? 0)));
         using var unscoped = TensorScope.Suspend();
-        Replace(ref _keys[layer], Grown(_keys[layer], appended.With(2, capacity)));
-        Replace(ref _values[layer], Grown(_values[layer], appended.With(2, capacity)));
+        // Both or neither: where memory runs out between them, the cache stays as it was.
+        var keys = Grown(_keys[layer], appended.With(2, capacity));
+        Tensor values;
+        try
+        {
+            values = Grown(_values[layer], appended.With(2, capacity));
+        }
+        catch
+        {
+            keys.Dispose();
+            throw;
+        }
+
+        Replace(ref _keys[layer], keys);
+        Replace(ref _values[layer], values);
     }
 
     private Tensor Grown(Tensor? old, in Shape shape)

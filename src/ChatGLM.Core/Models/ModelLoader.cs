@@ -66,9 +66,10 @@ internal static partial class ModelLoader
         var generator = new TorchGenerator(options.Seed);
         var weights = new CheckpointWeights(checkpoint, options, generator,
             name => (addsPrefix && name.StartsWith("transformer.prefix_encoder.", StringComparison.Ordinal)) || isFreshHead?.Invoke(name) == true);
+        TModel? model = null;
         try
         {
-            var model = create(new WeightScope(weights), config, generator);
+            model = create(new WeightScope(weights), config, generator);
             model.LoadReport = Report(folder, checkpoint, weights, model, watch.Elapsed.TotalSeconds);
             RequireFit(model.LoadReport, checkpoint);
             if (model is ChatGLMForConditionalGeneration answering)
@@ -79,6 +80,7 @@ internal static partial class ModelLoader
         }
         catch
         {
+            model?.Dispose();
             weights.DisposeAll();
             throw;
         }
@@ -130,7 +132,11 @@ internal static partial class ModelLoader
     private static GenerationConfig ReadGenerationConfig(string folder, ChatGLMConfig config)
     {
         var file = Path.Combine(folder, GenerationConfig.FileName);
-        return File.Exists(file) ? GenerationConfig.Load(file) : config.ToGenerationConfig();
+        if (!File.Exists(file))
+            return config.ToGenerationConfig();
+        return SnapshotPath.ProblemWithTarget(folder, file) is { } problem
+            ? throw new GenerationConfigException(file, $"'{file}' {problem}. Nothing was read from it.")
+            : GenerationConfig.Load(file);
     }
 
     private static void Log(ILogger logger, LoadReport report)

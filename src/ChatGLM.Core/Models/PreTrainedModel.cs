@@ -6,6 +6,10 @@ namespace ChatGLM.Models;
 /// <summary>A model that was loaded from a snapshot, or made fresh from a configuration. It maps its weights: dispose it to give the files back.</summary>
 public abstract class PreTrainedModel : Module
 {
+    private readonly Lock _passGate = new();
+    private int _passes;
+    private bool _isDisposed;
+
     private protected PreTrainedModel(ChatGLMConfig config, Backend backend, TorchGenerator generator)
     {
         Config = config;
@@ -52,6 +56,47 @@ public abstract class PreTrainedModel : Module
 
     /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
     internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
+
+    /// <summary>Holds the weights for a pass: <see cref="Module.Dispose()"/> on another thread then leaves them until the pass is over, and the next one is refused.</summary>
+    private protected Pass BeginPass()
+    {
+        lock (_passGate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _passes++;
+        }
+
+        return new Pass(this);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        lock (_passGate)
+        {
+            _isDisposed = true;
+            if (_passes > 0)
+                return; // the last pass does it: a kernel that reads an unmapped file would take the process with it
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void EndPass()
+    {
+        lock (_passGate)
+        {
+            if (--_passes > 0 || !_isDisposed)
+                return;
+        }
+
+        base.Dispose(disposing: true);
+    }
+
+    private protected readonly struct Pass(PreTrainedModel model) : IDisposable
+    {
+        public void Dispose() => model.EndPass();
+    }
 
     private DType MainType() => NamedParameters().GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
 }

@@ -25,6 +25,9 @@ internal abstract class Transformer : Module
 
     protected abstract PrefixEncoder? PrefixEncoder { get; }
 
+    /// <summary>The position rows of a token: one in the context and one in the block, or a single one.</summary>
+    public abstract int Sections { get; }
+
     /// <summary>Whether the last hidden state that is reported is the normalised one.</summary>
     protected abstract bool ReportsNormalizedState { get; }
 
@@ -70,7 +73,7 @@ internal abstract class Transformer : Module
     protected abstract Tensor Normalize(Tensor hidden);
 
     /// <summary>Checks the shape of positions [batch, seq] or [batch, sections, seq] and returns one more than the largest.</summary>
-    protected static long CheckPositions(Tensor positions, TokenBatch tokens, int sections)
+    public static long CheckPositions(Tensor positions, TokenBatch tokens, int sections)
     {
         Shape expected = sections == 1 ? [tokens.Batch, tokens.Seq] : [tokens.Batch, sections, tokens.Seq];
         if (positions.DType != DType.Int64 || positions.Shape != expected)
@@ -84,6 +87,13 @@ internal abstract class Transformer : Module
         }
 
         return largest + 1;
+    }
+
+    /// <summary>Refuses rows whose mask of every query and key would be more than one array.</summary>
+    protected static void RequireMaskable(TokenBatch tokens, long keys)
+    {
+        if ((long)tokens.Batch * tokens.Seq * keys > Array.MaxLength)
+            throw new ModelInputException(nameof(ModelInputs.InputIds), $"[{tokens.Batch}, {tokens.Seq}] tokens over {keys} keys need a mask of more than {Array.MaxLength} elements. Give fewer rows or shorter ones at a time.");
     }
 
     private Tensor RunLayers(ModelInputs inputs, TokenBatch tokens, KeyValueCache? cache, bool recomputes, List<Tensor> states)

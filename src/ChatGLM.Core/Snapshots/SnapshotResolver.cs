@@ -12,6 +12,8 @@ internal static class SnapshotResolver
     public static async Task<string> ResolveAsync(
         string pathOrRepo, string? revision, string? cacheDir, bool localFilesOnly, HubOptions? hub, SnapshotParts parts, CancellationToken cancellationToken)
     {
+        if (Directory.Exists(pathOrRepo))
+            return Path.GetFullPath(pathOrRepo);
         hub ??= new HubOptions();
         var settings = new HubSettings(hub with { CacheDir = cacheDir ?? hub.CacheDir, LocalFilesOnly = localFilesOnly || hub.LocalFilesOnly });
         revision ??= settings.DefaultRevision;
@@ -26,9 +28,8 @@ internal static class SnapshotResolver
     /// <summary>The same, for callers that cannot wait: on the thread pool, so that a user interface's thread is not waited for by itself.</summary>
     public static string Resolve(
         string pathOrRepo, string? revision, string? cacheDir, bool localFilesOnly, HubOptions? hub, SnapshotParts parts, CancellationToken cancellationToken) =>
-        Task.Run(() => ResolveAsync(pathOrRepo, revision, cacheDir, localFilesOnly, hub, parts, cancellationToken), cancellationToken).GetAwaiter().GetResult();
+        Directory.Exists(pathOrRepo) ? Path.GetFullPath(pathOrRepo) : Task.Run(() => ResolveAsync(pathOrRepo, revision, cacheDir, localFilesOnly, hub, parts, cancellationToken), cancellationToken).GetAwaiter().GetResult();
 
     /// <summary>Whether this can only be a repo. A name without an organisation is more often a folder that is not there than one of the hub's oldest repos.</summary>
-    public static bool IsRemote(string pathOrRepo) =>
-        RepositoryId.IsValid(pathOrRepo) && pathOrRepo.Contains('/', StringComparison.Ordinal) && !Directory.Exists(pathOrRepo) && !File.Exists(pathOrRepo);
+    private static bool IsRemote(string pathOrRepo) => RepositoryId.IsValid(pathOrRepo) && pathOrRepo.Contains('/', StringComparison.Ordinal) && !File.Exists(pathOrRepo);
 }

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text.Json;
+using ChatGLM.Formats;
 using ChatGLM.Hub;
 using ChatGLM.Snapshots;
 using ChatGLM.Tokenizers.SentencePiece;
@@ -11,22 +11,21 @@ public static class AutoTokenizer
 {
     private const int MaxConfigBytes = 16 << 20;
 
-    /// <summary>Opens a tokenizer.</summary>
-    /// <param name="pathOrRepo">
-    /// A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as
-    /// <c>THUDM/chatglm2-6b</c>, whose tokenizer is downloaded if the Hugging Face cache does not hold it.
-    /// </param>
+    /// <summary>Opens the tokenizer of a snapshot.</summary>
+    /// <param name="pathOrRepo">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>,
+    /// whose tokenizer is downloaded if the Hugging Face cache does not hold it.</param>
     /// <param name="options">Null for the defaults.</param>
-    /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
-    /// <exception cref="SnapshotNotFoundException">Nothing may be downloaded, and the cache does not hold the repo.</exception>
+    /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
     /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
+    /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
     public static ChatGLMTokenizer FromPretrained(string pathOrRepo, TokenizerOptions? options = null)
     {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new TokenizerOptions();
-        return IsFolder(pathOrRepo)
-            ? FromFolder(pathOrRepo, options)
-            : FromFolder(SnapshotResolver.Resolve(
-                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, CancellationToken.None), options);
+        return FromFolder(
+            SnapshotResolver.Resolve(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, CancellationToken.None),
+            options);
     }
 
     /// <summary>Does what <see cref="FromPretrained"/> does without holding the caller's thread while files are downloaded.</summary>
@@ -36,22 +35,12 @@ public static class AutoTokenizer
     public static async Task<ChatGLMTokenizer> FromPretrainedAsync(
         string pathOrRepo, TokenizerOptions? options = null, CancellationToken cancellationToken = default)
     {
-        options ??= new TokenizerOptions();
-        var folder = IsFolder(pathOrRepo)
-            ? pathOrRepo
-            : await SnapshotResolver.ResolveAsync(
-                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, cancellationToken).ConfigureAwait(false);
-        return FromFolder(folder, options);
-    }
-
-    private static bool IsFolder(string pathOrRepo)
-    {
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
-        if (Directory.Exists(pathOrRepo))
-            return true;
-        return SnapshotResolver.IsRemote(pathOrRepo)
-            ? false
-            : throw new TokenizerException($"'{pathOrRepo}' is neither a folder nor a repo id of the form ORG/NAME: expected a snapshot. Correct the path.");
+        options ??= new TokenizerOptions();
+        return FromFolder(
+            await SnapshotResolver.ResolveAsync(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, cancellationToken).ConfigureAwait(false),
+            options);
     }
 
     private static ChatGLMTokenizer FromFolder(string path, TokenizerOptions options)
@@ -88,8 +77,7 @@ public static class AutoTokenizer
 
         var modelConfigPath = Path.Combine(path, "config.json");
         var modelConfig = ReadOptional(modelConfigPath, MaxConfigBytes) is { } bytes ? TokenizerConfig.Parse(modelConfigPath, bytes) : null;
-        var folder = SnapshotLocator.NameOf(path);
-        return GenerationDetector.FromFolder(config, python, modelConfig, folder) ?? throw new TokenizerException(
+        return GenerationDetector.FromFolder(config, python, modelConfig, SnapshotLocator.NameOf(path)) ?? throw new TokenizerException(
             $"{config.Path}: this does not tell ChatGLM2 from ChatGLM3: expected 'chatglm2' or 'chatglm3' in name_or_path, found "
             + $"'{config.GetString("name_or_path")}'. Set TokenizerOptions.Generation.");
     }
@@ -121,24 +109,6 @@ public static class AutoTokenizer
 
     private static byte[]? ReadOptional(string path, int maxBytes) => File.Exists(path) ? ReadRequired(path, maxBytes) : null;
 
-    private static byte[] ReadRequired(string path, int maxBytes)
-    {
-        try
-        {
-            using var file = File.OpenRead(path);
-            if (file.Length > maxBytes)
-            {
-                throw new TokenizerException(string.Create(
-                    CultureInfo.InvariantCulture, $"{path}: expected at most {maxBytes} bytes, found {file.Length}. Check that this is the right file."));
-            }
-
-            var bytes = new byte[file.Length];
-            file.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new TokenizerException($"{path}: this cannot be read ({e.Message}). Download the snapshot again, or correct the path.", e);
-        }
-    }
+    private static byte[] ReadRequired(string path, int maxBytes) =>
+        SnapshotFile.Read(path, maxBytes, (problem, cause) => new TokenizerException($"{path}: {problem}", cause));
 }

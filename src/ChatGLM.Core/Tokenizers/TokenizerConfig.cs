@@ -27,6 +27,7 @@ internal sealed class TokenizerConfig
         try
         {
             using var document = JsonDocument.Parse(utf8);
+            Models.ConfigReader.RequireText(document.RootElement);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
                 return new TokenizerConfig(path, document.RootElement.Clone());
             throw new TokenizerException($"{path}: expected a JSON object, found {document.RootElement.ValueKind}. Download the file again.");
@@ -35,13 +36,17 @@ internal sealed class TokenizerConfig
         {
             throw new TokenizerException($"{path}: this is no JSON ({e.Message}). Download the file again.", e);
         }
+        catch (InvalidOperationException e)
+        {
+            throw new TokenizerException($"{path}: a name or a string holds half of a surrogate pair, which is not text. Correct the file.", e);
+        }
     }
 
     public string? GetString(string key)
     {
         if (!_json.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null)
             return null;
-        return value.ValueKind == JsonValueKind.String ? Text(value, key) : throw Unexpected(key, "a string", value);
+        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Unexpected(key, "a string", value);
     }
 
     public bool GetBool(string key, bool standard)
@@ -67,20 +72,8 @@ internal sealed class TokenizerConfig
             return standard;
         if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("content", out var content))
             value = content;
-        var text = value.ValueKind == JsonValueKind.String ? Text(value, key) : throw Unexpected(key, "a token", value);
+        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Unexpected(key, "a token", value);
         return text.Length > 0 ? text : throw Unexpected(key, "a token", value);
-    }
-
-    private string Text(JsonElement value, string key)
-    {
-        try
-        {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            throw Unexpected(key, "text", value);
-        }
     }
 
     private TokenizerException Unexpected(string key, string expected, JsonElement found)

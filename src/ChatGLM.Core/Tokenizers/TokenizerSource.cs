@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Formats;
 using ChatGLM.Tokenizers.SentencePiece;
 
 namespace ChatGLM.Tokenizers;
@@ -95,16 +96,5 @@ internal sealed class TokenizerSource
         return stream.ToArray();
     }
 
-    private static void Write(string folder, string name, byte[] bytes)
-    {
-        var path = Path.Combine(folder, name);
-        var beside = path + ".tmp";
-        using (var file = new FileStream(beside, FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            file.Write(bytes);
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(beside, path, overwrite: true);
-    }
+    private static void Write(string folder, string name, byte[] bytes) => AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(bytes));
 }

@@ -18,9 +18,19 @@ public sealed class FreshWeights(TorchGenerator generator, DType dtype = DType.F
     /// <summary>One fresh parameter that requires a gradient.</summary>
     public static Tensor Create(Backend backend, TorchGenerator generator, in Shape shape, DType dtype, Initializer initialize)
     {
-        var values = new float[shape.ElementCount];
-        initialize(generator, values);
-        var tensor = Tensor.From(values, shape, backend);
+        Tensor tensor;
+        if (backend is HostBackend)
+        {
+            tensor = Tensor.Empty(shape, DType.Float32, backend);
+            initialize(generator, tensor.AsSpan<float>());
+        }
+        else
+        {
+            var values = new float[shape.ElementCount];
+            initialize(generator, values);
+            tensor = Tensor.From(values, shape, backend);
+        }
+
         if (dtype != DType.Float32)
         {
             using var wide = tensor;

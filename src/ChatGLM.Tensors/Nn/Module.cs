@@ -136,6 +136,9 @@ public abstract class Module : IDisposable
             parameter.ZeroGrad();
             parameter.Dispose();
         }
+
+        foreach (var (_, child) in Children)
+            child.Dispose();
     }
 
     /// <summary>Names a module inside this one.</summary>

@@ -1,6 +1,9 @@
 using ChatGLM.Core.Tests.Models;
+using ChatGLM.Core.Tests.Tokenizers;
 using ChatGLM.Models;
 using ChatGLM.Snapshots;
+using ChatGLM.Tokenizers;
+using TemporaryFolder = ChatGLM.Core.Tests.Models.TemporaryFolder;
 
 namespace ChatGLM.Core.Tests.Snapshots;
 
@@ -12,6 +15,9 @@ public sealed class SnapshotLocatorTests
         using var cache = new TemporaryFolder();
         using var source = new TemporaryFolder();
         TinyModels.Save(source, TinyModels.Second);
+        // Nothing but the repo's name tells the tokenizer's generation here.
+        File.WriteAllText(source["tokenizer_config.json"], "{}");
+        File.WriteAllBytes(source["tokenizer.model"], SmallTokenizers.ModelBytes("bpe"));
         var store = Path.Combine(cache.Path, "models--THUDM--chatglm2-6b");
         var snapshot = Path.Combine(store, "snapshots", "abc123");
         Directory.CreateDirectory(snapshot);
@@ -27,6 +33,7 @@ public sealed class SnapshotLocatorTests
 
         using var model = AutoModel.FromPretrained("THUDM/chatglm2-6b", new ModelOptions { CacheDir = cache.Path });
         model.LoadReport!.Folder.Should().Be(snapshot);
+        AutoTokenizer.FromPretrained("THUDM/chatglm2-6b", new TokenizerOptions { CacheDir = cache.Path }).Generation.Should().Be(ChatGLMGeneration.ChatGLM2);
         FluentActions.Invoking(() => AutoModel.FromPretrained("THUDM/chatglm2-6b", new ModelOptions { CacheDir = cache.Path, Revision = "v2", LocalFilesOnly = true }))
             .Should().Throw<SnapshotNotFoundException>().WithMessage("*v2*");
     }

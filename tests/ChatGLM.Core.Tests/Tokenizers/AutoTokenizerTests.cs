@@ -1,3 +1,4 @@
+using ChatGLM.Snapshots;
 using ChatGLM.Tokenizers;
 
 namespace ChatGLM.Core.Tests.Tokenizers;
@@ -98,7 +99,7 @@ public sealed class AutoTokenizerTests
         File.WriteAllBytes(Path.Combine(folder.Path, "ice_text.model"), SmallTokenizers.ModelBytes("bpe"));
         open.Should().Throw<TokenizerException>().WithMessage("*ice_text.model*<sop>*", "it is the vocabulary of another generation");
         var missing = () => AutoTokenizer.FromPretrained(Path.Combine(folder.Path, "nowhere"));
-        missing.Should().Throw<TokenizerException>().WithMessage("*nowhere*");
+        missing.Should().Throw<SnapshotNotFoundException>().WithMessage("*nowhere*");
     }
 
     [Fact]

@@ -30,6 +30,7 @@ public sealed class ChatGLMForSequenceClassification : PreTrainedModel
     public override ModelOutput Forward(ModelInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
+        using var pass = BeginPass();
         using var scope = new TensorScope();
         var (hidden, states, cache) = _transformer.Value.Forward(inputs);
         var (batch, seq) = (hidden.Shape[0], hidden.Shape[1]);

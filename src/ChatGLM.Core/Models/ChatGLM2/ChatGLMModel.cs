@@ -29,9 +29,10 @@ internal sealed class ChatGLMModel : Transformer
             _prefixEncoder = Child("prefix_encoder", new PrefixEncoder(scope["prefix_encoder"], config, keyValueWidth, generator));
         }
 
-        _rotary = new RotaryPositions(InverseFrequencies(config), RotaryStyle.Interleaved, 1, config.SeqLength,
-            config.RopeScaling == RopeScaling.DividePositions ? (float)config.RopeRatio : 1, scope.Backend);
+        _rotary = CreateRotary(config, scope.Backend);
     }
+
+    public override int Sections => 1;
 
     protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
 
@@ -80,6 +81,7 @@ internal sealed class ChatGLMModel : Transformer
             return null;
         var before = prefixLength + pastTokens;
         var keys = before + tokens.Seq;
+        RequireMaskable(tokens, keys);
         var hidden = new bool[(long)tokens.Batch * tokens.Seq * keys];
         for (var row = 0; row < tokens.Batch; row++)
         {
@@ -96,6 +98,10 @@ internal sealed class ChatGLMModel : Transformer
 
         return Tensor.From(hidden, [tokens.Batch, tokens.Seq, keys], Backend);
     }
+
+    /// <summary>The rotary table, with the stretch of the -32k models.</summary>
+    internal static RotaryPositions CreateRotary(ChatGLM2Config config, Backend backend) => new(InverseFrequencies(config), RotaryStyle.Interleaved, 1, config.SeqLength,
+        config.RopeScaling == RopeScaling.DividePositions ? (float)config.RopeRatio : 1, backend);
 
     private static float[] InverseFrequencies(ChatGLM2Config config)
     {

@@ -36,8 +36,7 @@ internal sealed class ChatGLMModel : Transformer
 
     public ContextMasks Masks { get; }
 
-    /// <summary>The position rows of a token: one in the context and one in the block, or a single one.</summary>
-    public int Sections => _config.PositionEncoding2D ? 2 : 1;
+    public override int Sections => _config.PositionEncoding2D ? 2 : 1;
 
     protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
 
@@ -51,6 +50,7 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override (RotaryTable Rotary, Tensor Positions, Tensor? Hidden, bool Causal) Derive(ModelInputs inputs, TokenBatch tokens, int pastTokens, int prefixLength)
     {
+        RequireMaskable(tokens, prefixLength + pastTokens + tokens.Seq);
         if (inputs.PositionIds is null && pastTokens > 0)
             throw new ModelInputException(nameof(ModelInputs.PositionIds), "with a cache the positions cannot be derived from the new ids alone; give them.");
         var positions = inputs.PositionIds ?? Tensor.From(Masks.Positions(tokens), Sections == 1 ? [tokens.Batch, tokens.Seq] : [tokens.Batch, Sections, tokens.Seq], Backend);
