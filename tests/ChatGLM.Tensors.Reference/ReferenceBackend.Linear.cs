@@ -5,7 +5,7 @@ public partial class ReferenceBackend
     /// <inheritdoc/>
     public override Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias)
     {
-        var w = ((DenseWeight)weight).Tensor;
+        var w = Dense(weight);
         var (rows, columns) = (weight.InFeatures, weight.OutFeatures);
         var y = New(x.Shape.With(x.Shape.Rank - 1, columns));
         for (long row = 0; row < y.Shape.RowCount; row++)
@@ -25,7 +25,7 @@ public partial class ReferenceBackend
     /// <inheritdoc/>
     public override Tensor LinearBackwardInput(Tensor dy, LinearWeight weight)
     {
-        var w = ((DenseWeight)weight).Tensor;
+        var w = Dense(weight);
         var (inputs, outputs) = (weight.InFeatures, weight.OutFeatures);
         var dx = New(dy.Shape.With(dy.Shape.Rank - 1, inputs));
         for (long row = 0; row < dx.Shape.RowCount; row++)
@@ -57,6 +57,61 @@ public partial class ReferenceBackend
             }
         }
     }
+
+    /// <inheritdoc/>
+    public override RowQuantizedWeight Quantize(Tensor matrix, in RowQuantization how)
+    {
+        var (rows, columns) = (matrix.Shape[0], matrix.Shape[1]);
+        if (how.Bits == 4 && columns % 2 != 0)
+            throw new TensorException(nameof(Quantize), $"4 bits need an even number of columns, found {matrix.Shape}.");
+        var largest = how.Bits == 8 ? 127 : 7;
+        var weight = New([rows, columns * how.Bits / 8], DType.Int8);
+        var scales = New([rows], how.ScaleType);
+        var bytes = weight.AsSpan<sbyte>();
+        for (var row = 0; row < rows; row++)
+        {
+            var values = Enumerable.Range(0, columns).Select(i => (float)Get(matrix, ((long)row * columns) + i)).ToArray();
+            if (values.Any(v => !float.IsFinite(v)))
+                throw new TensorException(nameof(Quantize), $"row {row} holds NaN or infinity.");
+            var scale = values.Length == 0 ? 0 : values.Max(Math.Abs) / largest;
+            Set(scales, row, scale);
+            var divisor = how.DividesByStoredScale ? (float)Get(scales, row) : scale;
+            for (var i = 0; i < columns; i++)
+            {
+                var integer = divisor == 0 ? 0 : Math.Clamp((int)MathF.Round(values[i] / divisor, MidpointRounding.ToEven), -largest, largest);
+                if (how.Bits == 8)
+                    bytes[(row * columns) + i] = (sbyte)integer;
+                else if (i % 2 == 0)
+                    bytes[((row * columns) + i) / 2] = (sbyte)(integer << 4);
+                else
+                    bytes[((row * columns) + i) / 2] |= (sbyte)(integer & 15);
+            }
+        }
+
+        return new RowQuantizedWeight(weight, scales, how.Bits);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Dequantize(LinearWeight weight)
+    {
+        if (weight is not RowQuantizedWeight quantized)
+            return Cast(((DenseWeight)weight).Tensor, DType.Float32);
+        var y = New([weight.OutFeatures, weight.InFeatures]);
+        var bytes = quantized.Weight.AsSpan<sbyte>();
+        for (var row = 0; row < weight.OutFeatures; row++)
+        {
+            for (var i = 0; i < weight.InFeatures; i++)
+            {
+                var at = (row * weight.InFeatures) + i;
+                var integer = quantized.Bits == 8 ? bytes[at] : i % 2 == 0 ? bytes[at / 2] >> 4 : (sbyte)(bytes[at / 2] << 4) >> 4;
+                Set(y, at, (float)integer * (float)Get(quantized.Scale, row));
+            }
+        }
+
+        return y;
+    }
+
+    private Tensor Dense(LinearWeight weight) => weight is DenseWeight dense ? dense.Tensor : Dequantize(weight);
 
     /// <inheritdoc/>
     public override Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false)

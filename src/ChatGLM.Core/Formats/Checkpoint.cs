@@ -80,17 +80,18 @@ public sealed class Checkpoint : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (!Directory.Exists(path))
             return new Checkpoint(path);
-        foreach (var name in WeightFiles)
-        {
-            var file = System.IO.Path.Combine(path, name);
-            if (!File.Exists(file) && new FileInfo(file).LinkTarget is null)
-                continue;
-            if (SnapshotPath.ProblemWithTarget(path, file) is { } problem)
-                throw new CheckpointException(file, problem + ". Nothing was read from it.");
-            return new Checkpoint(file);
-        }
+        return FirstOf(path, WeightFiles) ?? throw new CheckpointException(path, "the folder has no weights: " + WhatIsThere(path));
+    }
 
-        throw new CheckpointException(path, "the folder has no weights: " + WhatIsThere(path));
+    /// <summary>Opens the first of several files that a folder has, such as the weights of an adapter. A link that leads out of the folder is refused.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="fileNames">Plain file names, the preferred one first.</param>
+    /// <inheritdoc cref="Open" path="/exception"/>
+    public static Checkpoint OpenFirst(string folder, params IReadOnlyList<string> fileNames)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(fileNames);
+        return FirstOf(folder, fileNames) ?? throw new CheckpointException(folder, $"there is none of {string.Join(", ", fileNames)} in the folder. Download it again.");
     }
 
     /// <summary>A sentence about what this checkpoint seems to be and what to do with it, for an error that says it is not what was expected.</summary>
@@ -116,6 +117,21 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The elements of one tensor: a view of the mapped file where it allows that.</summary>
     internal TensorBytes Bytes(string name) => Find(name).Bytes();
+
+    private static Checkpoint? FirstOf(string folder, IReadOnlyList<string> fileNames)
+    {
+        foreach (var name in fileNames)
+        {
+            var file = System.IO.Path.Combine(folder, name);
+            if (!File.Exists(file) && new FileInfo(file).LinkTarget is null)
+                continue;
+            if (SnapshotPath.ProblemWithTarget(folder, file) is { } problem)
+                throw new CheckpointException(file, problem + ". Nothing was read from it.");
+            return new Checkpoint(file);
+        }
+
+        return null;
+    }
 
     private CheckpointEntry Find(string name) => _entries.TryGetValue(name, out var entry)
         ? entry

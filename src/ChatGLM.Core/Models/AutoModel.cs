@@ -1,5 +1,6 @@
 using ChatGLM.Hub;
 using ChatGLM.Models;
+using ChatGLM.Quantization;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
 
@@ -13,9 +14,10 @@ public static class AutoModel
     /// <param name="options">How to load; null for the defaults.</param>
     /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
     /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
-    /// <exception cref="UnsupportedModelException">The snapshot holds another kind of model, or a quantized one.</exception>
+    /// <exception cref="UnsupportedModelException">The snapshot holds another kind of model.</exception>
     /// <exception cref="ConfigException">config.json is damaged, or holds values that no model can have.</exception>
     /// <exception cref="MissingWeightsException">The files lack parameters; the message says what kind of file this looks like.</exception>
+    /// <exception cref="QuantizationException">The snapshot's weights cannot be quantized as the options ask.</exception>
     /// <exception cref="WeightShapeException">The files hold tensors of other shapes than config.json describes.</exception>
     public static ChatGLMForConditionalGeneration FromPretrained(string pathOrRepo, ModelOptions? options = null) =>
         ModelLoader.Load(pathOrRepo, options, Create);
@@ -30,15 +32,14 @@ public static class AutoModel
 
     /// <summary>Makes a model with fresh random weights, as training from scratch begins with.</summary>
     /// <param name="config">What to build.</param>
-    /// <param name="options">Its element type (float32 if null), backend and seed.</param>
+    /// <param name="options">Its element type (float32 if null), backend, seed, and bits if it is to be quantized.</param>
     public static ChatGLMForConditionalGeneration FromConfig(ChatGLMConfig config, ModelOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         options ??= new ModelOptions();
-        ModelLoader.RequireFloat(options.Dtype);
         config = options.Apply(config);
         var generator = new TorchGenerator(options.Seed);
-        var model = Create(new WeightScope(new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend)), config, generator);
+        var model = Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
         model.GenerationConfig = config.ToGenerationConfig();
         return model;
     }

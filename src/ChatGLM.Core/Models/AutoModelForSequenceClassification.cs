@@ -28,10 +28,9 @@ public static class AutoModelForSequenceClassification
     {
         ArgumentNullException.ThrowIfNull(config);
         options ??= new ModelOptions();
-        ModelLoader.RequireFloat(options.Dtype);
         config = options.Apply(config);
         var generator = new TorchGenerator(options.Seed);
-        return Create(new WeightScope(new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend)), config, generator);
+        return Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
     }
 
     private static bool IsHead(string name) => name.StartsWith("classifier_head.", StringComparison.Ordinal);

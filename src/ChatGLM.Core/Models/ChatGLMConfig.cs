@@ -40,7 +40,9 @@ public abstract record ChatGLMConfig
         QuantizationBit = reader.Int("quantization_bit", 0, 0, 64);
         PreSeqLen = reader.OptionalInt("pre_seq_len", 0, 1 << 16) is > 0 and var length ? length : null;
         PrefixProjection = reader.Bool("prefix_projection", false);
-        NumLabels = reader.OptionalInt("num_labels", 1, MaxWidth) ?? (reader.CountOf("id2label") is > 0 and var labels ? labels : 2);
+        // Where both are given, the names count, as in transformers.
+        NumLabels = reader.CountOf("id2label") is > 0 and var labels ? labels : reader.Int("num_labels", 2, 1, MaxWidth);
+        StoredLabels = NumLabels;
         ProblemType = reader.String("problem_type");
         EosTokenIds = reader.Ids("eos_token_id");
     }
@@ -75,7 +77,7 @@ public abstract record ChatGLMConfig
     /// <summary>Whether a forward pass returns keys and values unless told otherwise. Generation always keeps them.</summary>
     public bool UseCache { get; init; } = true;
 
-    /// <summary>Bits per weight of a quantized snapshot: 0, 4 or 8.</summary>
+    /// <summary>Bits per weight of the transformer's linear layers: 4 or 8, or 0 where they are not quantized.</summary>
     public int QuantizationBit { get; init; }
 
     /// <summary>The length of the P-Tuning v2 prefix; null for none.</summary>
@@ -110,6 +112,9 @@ public abstract record ChatGLMConfig
 
     /// <summary>The file, for messages.</summary>
     internal string Origin { get; init; } = "config.json";
+
+    /// <summary>How many classes the file says there are.</summary>
+    private int StoredLabels { get; } = 2;
 
     /// <summary>The fields as they were read, in order: what is not known here is written back.</summary>
     internal IReadOnlyList<KeyValuePair<string, JsonElement>> Original { get; init; } = [];
@@ -168,6 +173,7 @@ public abstract record ChatGLMConfig
         Require(HiddenSize is >= 1 and <= MaxWidth, "hidden_size", $"should be from 1 to {MaxWidth}, found {HiddenSize}.");
         Require(NumAttentionHeads is >= 1 and <= MaxHeads, "num_attention_heads", $"should be from 1 to {MaxHeads}, found {NumAttentionHeads}.");
         Require(LayernormEpsilon is >= 0 and <= 1, "layernorm_epsilon", $"should be from 0 to 1, found {LayernormEpsilon.ToString(CultureInfo.InvariantCulture)}.");
+        Require(QuantizationBit is 0 or 4 or 8, "quantization_bit", $"should be 4 or 8, or 0 for none, found {QuantizationBit}.");
         Require(PreSeqLen is null or (>= 1 and <= 1 << 16), "pre_seq_len", $"should be from 1 to {1 << 16}, found {PreSeqLen}.");
         Require(NumLabels is >= 1 and <= MaxWidth, "num_labels", $"should be from 1 to {MaxWidth}, found {NumLabels}.");
         if (PreSeqLen is not null)
@@ -216,8 +222,11 @@ public abstract record ChatGLMConfig
         using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         var known = KnownFields().ToDictionary(f => f.Name);
         writer.WriteStartObject();
+        var namesLabels = NumLabels != StoredLabels;
         foreach (var (name, value) in Original)
         {
+            if (namesLabels && (name is "num_labels" or "id2label" or "label2id"))
+                continue;
             writer.WritePropertyName(name);
             // A list of end ids is kept as it was; every other known field has one value.
             if (known.Remove(name, out var field))
@@ -234,8 +243,23 @@ public abstract record ChatGLMConfig
             WriteValue(writer, value);
         }
 
+        if (namesLabels)
+            WriteLabels(writer);
         if (EosTokenIds.Count > 0 && !TryGetField("eos_token_id", out _))
             writer.WriteNumber("eos_token_id", EosTokenIds[0]);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>The classes as transformers keeps them: it knows their number only by their names.</summary>
+    private void WriteLabels(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject("id2label");
+        for (var label = 0; label < NumLabels; label++)
+            writer.WriteString(label.ToString(CultureInfo.InvariantCulture), string.Create(CultureInfo.InvariantCulture, $"LABEL_{label}"));
+        writer.WriteEndObject();
+        writer.WriteStartObject("label2id");
+        for (var label = 0; label < NumLabels; label++)
+            writer.WriteNumber(string.Create(CultureInfo.InvariantCulture, $"LABEL_{label}"), label);
         writer.WriteEndObject();
     }
 

@@ -135,6 +135,12 @@ public abstract partial class ChatGLMForConditionalGeneration
     {
         var tokens = TokenBatch.Read(prompts.InputIds, Config.VocabularySize);
         var past = prompts.PastKeyValues is { Length: > 0 } cache ? cache.Length - PrefixLength : 0;
+        if (past != call.Past.Length)
+        {
+            throw new ModelInputException(nameof(ModelInputs.PastKeyValues), $"the cache holds {past} tokens that this call does not name, and processors such as the repetition penalty need them all. "
+                + "Give the whole prompt and no cache, or keep the conversation with StartChat, which reuses its cache.");
+        }
+
         var rows = Enumerable.Range(0, tokens.Batch).Select(row => (int[])[.. call.Past, .. tokens[row].ToArray().Select(id => (int)id)]).ToArray();
         RequireRoom(past + tokens.Seq);
         if (prompts.PositionIds is { } positions)
@@ -200,7 +206,28 @@ public abstract partial class ChatGLMForConditionalGeneration
             inputs = inputs with { AttentionMask = Config is ChatGLM6BConfig ? Tensor.From(Array.ConvertAll(mask, m => m != 0), shape, Backend) : Wide(mask, shape) };
         }
 
-        return prompts.PositionIds is { } positions ? inputs with { PositionIds = Wide(positions, new Shape(prompts.PositionIdsShape.ToArray())) } : inputs;
+        if (prompts.PositionIds is not { } positions)
+            return inputs;
+        return Config is ChatGLM6BConfig { PositionEncoding2D: false } first && prompts.PositionIdsShape.Count == 3
+            ? inputs with { PositionIds = Wide(OneDimensional(prompts, first), [prompts.Batch, prompts.Sequence]) }
+            : inputs with { PositionIds = Wide(positions, new Shape(prompts.PositionIdsShape.ToArray())) };
+    }
+
+    /// <summary>The tokenizer does not know whether the model has one-dimensional positions: there the answer to [gMASK] counts on, any other stays at its blank.</summary>
+    private static int[] OneDimensional(BatchEncoding prompts, ChatGLM6BConfig config)
+    {
+        var seq = prompts.Sequence;
+        var positions = new int[prompts.Batch * seq];
+        for (var row = 0; row < prompts.Batch; row++)
+        {
+            var ids = prompts.Row(row);
+            var padding = ids.IndexOfAnyExcept(config.PadTokenId) is >= 0 and var start ? start : seq;
+            var countsOn = ids.Contains(config.GMaskTokenId);
+            for (var i = padding; i < seq; i++)
+                positions[(row * seq) + i] = countsOn ? i - padding : prompts.PositionIds![(2 * row * seq) + i];
+        }
+
+        return positions;
     }
 
     private Tensor Wide(int[] values, in Shape shape) => Tensor.From(Array.ConvertAll(values, v => (long)v), shape, Backend);

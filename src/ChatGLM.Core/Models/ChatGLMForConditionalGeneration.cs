@@ -26,6 +26,8 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
 
     private protected abstract Transformer Transformer { get; }
 
+    private protected sealed override string Architecture => "ChatGLMForConditionalGeneration";
+
     /// <inheritdoc/>
     public sealed override ModelOutput Forward(ModelInputs inputs)
     {

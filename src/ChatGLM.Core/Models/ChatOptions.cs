@@ -18,4 +18,8 @@ public sealed record ChatOptions
 
     /// <summary>Whether scores that are not finite make one fixed token certain, as the reference's chat methods do. False makes them an <see cref="InvalidLogitsException"/>.</summary>
     public bool GuardInvalidScores { get; init; }
+
+    /// <summary>Whether the answer stays as it was generated: streamed with the white space and ChatGLM3's line of metadata before it, and neither processed nor read for a tool call
+    /// afterwards. For callers that take it apart themselves, such as with <see cref="StreamingResponseText"/> and <see cref="StreamingToolCallParser"/>.</summary>
+    public bool RawResponse { get; init; }
 }

@@ -135,7 +135,7 @@ public sealed class ChatSession : IDisposable
         var ids = _tokenizer.BuildChatInput(query, History, options.Role);
         _model.RequireRoom(ids.Length);
         var known = KeepCommonPrefix(ids, config);
-        var stream = emit is null ? null : new TokenTextStream(_tokenizer, config.EosTokenId, emit) { TrimsStart = true };
+        var stream = emit is null ? null : new TokenTextStream(_tokenizer, config.EosTokenId, emit) { TrimsStart = !options.RawResponse };
         var call = new GenerationCall(ProcessorsOf(options), null, stream is null ? null : stream.Append, tokens => _tokenizer.Decode(tokens)) { Past = ids[..known] };
         GenerationResult result;
         try
@@ -158,7 +158,9 @@ public sealed class ChatSession : IDisposable
     private ChatResult Finish(string query, ChatOptions options, GenerationConfig config, GenerationResult result, int known)
     {
         var text = TextGenerationResult.From(result, _tokenizer, config);
-        var response = _tokenizer.ProcessResponse(text.Text, History);
+        var response = options.RawResponse
+            ? new ChatResponse { Content = text.Text, Messages = [new ChatMessage(ChatRole.Assistant, text.Text)] }
+            : _tokenizer.ProcessResponse(text.Text, History);
         History.Add(new ChatMessage(options.Role, query));
         History.AddRange(response.Messages);
         return LastResult = new ChatResult

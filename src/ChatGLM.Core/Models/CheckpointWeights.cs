@@ -1,10 +1,11 @@
 using ChatGLM.Formats;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
 
 /// <summary>Gives the modules of a model their parameters from a checkpoint, and takes note of all that does not fit, so that one report names everything.</summary>
-internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, Func<string, bool> mayBeFresh) : IWeightSource
+internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, RowQuantizer? quantizer, Func<string, bool> mayBeFresh) : IWeightSource
 {
     private readonly List<Tensor> _made = [];
     private readonly HashSet<string> _used = [];
@@ -32,7 +33,7 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
     {
         options.CancellationToken.ThrowIfCancellationRequested();
         if (checkpoint.Entries.TryGetValue(name, out var entry))
-            return Read(entry, shape);
+            return Read(entry, shape, options.Dtype) is { } tensor ? Take(tensor) : Placeholder(shape);
         if (!mayBeFresh(name))
         {
             Missing.Add(name);
@@ -53,21 +54,17 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
 
     private bool IsDoomed => Missing.Count > 0 || Misshaped.Count > 0;
 
-    private Tensor Read(CheckpointEntry entry, in Shape shape)
+    /// <summary>The tensor, in a type or in its own; null, with a note, if its shape is another one.</summary>
+    private Tensor? Read(CheckpointEntry entry, in Shape shape, DType? dtype)
     {
-        _used.Add(entry.Name);
-        if (!entry.Shape.SequenceEqual(shape.ToArray().Select(n => (long)n)))
-        {
-            Misshaped.Add(new ShapeMismatch(entry.Name, shape.ToString(), $"[{string.Join(", ", entry.Shape)}]"));
-            return Placeholder(shape);
-        }
-
+        if (!HasShape(entry, shape))
+            return null;
         if (!entry.DType.IsFloatingPoint())
-            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers. {checkpoint.Describe()}");
+            throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers.{WhyInteger(entry)} {checkpoint.Describe()}");
         if (IsDoomed)
-            return Placeholder(shape); // all that does not fit is still to be found, but converting gigabytes on the way would be for nothing
+            return null; // all that does not fit is still to be found, but converting gigabytes on the way would be for nothing
         var tensor = checkpoint.Read(entry.Name, Backend);
-        var wanted = options.Dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
+        var wanted = dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
         if (wanted != entry.DType)
         {
             using var stored = tensor;
@@ -75,9 +72,23 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, ModelOptions opti
         }
 
         tensor.RequiresGrad = true;
+        Report(entry);
+        return tensor;
+    }
+
+    private bool HasShape(CheckpointEntry entry, in Shape shape)
+    {
+        _used.Add(entry.Name);
+        if (entry.Shape.SequenceEqual(shape.ToArray().Select(n => (long)n)))
+            return true;
+        Misshaped.Add(new ShapeMismatch(entry.Name, shape.ToString(), $"[{string.Join(", ", entry.Shape)}]"));
+        return false;
+    }
+
+    private void Report(CheckpointEntry entry)
+    {
         _loadedBytes += entry.LengthInBytes;
         options.Progress?.Report(new LoadProgress(_loadedBytes, _totalBytes));
-        return Take(tensor);
     }
 
     private Tensor Take(Tensor tensor)

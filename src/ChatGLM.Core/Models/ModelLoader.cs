@@ -2,6 +2,7 @@ using System.Diagnostics;
 using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Hub;
+using ChatGLM.Quantization;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
@@ -47,7 +48,10 @@ internal static partial class ModelLoader
     /// <summary>The configuration first: a model that cannot be loaded should not cost a download of twelve gigabytes.</summary>
     private static async Task<string> FindAsync(string pathOrRepo, ModelOptions options, CancellationToken cancellationToken)
     {
-        RequireUnquantized(options.Apply(AutoConfig.FromFolder(await ResolveAsync(SnapshotParts.Config).ConfigureAwait(false))));
+        if (Directory.Exists(pathOrRepo))
+            return Path.GetFullPath(pathOrRepo);
+        var stored = AutoConfig.FromFolder(await ResolveAsync(SnapshotParts.Config).ConfigureAwait(false));
+        RequireSameBits(stored, options.Apply(stored));
         return await ResolveAsync(SnapshotParts.Config | SnapshotParts.Weights).ConfigureAwait(false);
 
         Task<string> ResolveAsync(SnapshotParts parts) => SnapshotResolver.ResolveAsync(
@@ -60,11 +64,11 @@ internal static partial class ModelLoader
         var watch = Stopwatch.StartNew();
         var stored = AutoConfig.FromFolder(folder);
         var config = options.Apply(stored);
-        RequireUnquantized(config);
+        RequireSameBits(stored, config);
         using var checkpoint = Checkpoint.Open(folder);
         var addsPrefix = (config.PreSeqLen, config.PrefixProjection) != (stored.PreSeqLen, stored.PrefixProjection);
         var generator = new TorchGenerator(options.Seed);
-        var weights = new CheckpointWeights(checkpoint, options, generator,
+        var weights = new CheckpointWeights(checkpoint, options, generator, RowQuantizer.For(config),
             name => (addsPrefix && name.StartsWith("transformer.prefix_encoder.", StringComparison.Ordinal)) || isFreshHead?.Invoke(name) == true);
         TModel? model = null;
         try
@@ -86,16 +90,25 @@ internal static partial class ModelLoader
         }
     }
 
-    internal static void RequireFloat(DType? dtype)
+    /// <summary>Fresh parameters in the type and the format that options and configuration ask for.</summary>
+    public static IWeightSource FreshWeights(ModelOptions options, ChatGLMConfig config, TorchGenerator generator)
+    {
+        RequireFloat(options.Dtype);
+        var fresh = new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend);
+        return RowQuantizer.For(config) is { } quantizer ? new FreshQuantizedWeights(fresh, quantizer) : fresh;
+    }
+
+    private static void RequireFloat(DType? dtype)
     {
         if (dtype is not (null or DType.Float32 or DType.Float16 or DType.BFloat16))
             throw new ArgumentException($"Weights are held as float32, float16 or bfloat16, not as {dtype}.", nameof(dtype));
     }
 
-    private static void RequireUnquantized(ChatGLMConfig config)
+    /// <summary>A snapshot that is quantized stays so: its dense weights are gone.</summary>
+    private static void RequireSameBits(ChatGLMConfig stored, ChatGLMConfig config)
     {
-        if (config.QuantizationBit != 0)
-            throw new UnsupportedModelException(config.Origin, $"'quantization_bit' is {config.QuantizationBit}: packed weights are not read by this version. Use the snapshot without quantization.");
+        if (stored.QuantizationBit != 0 && config.QuantizationBit != stored.QuantizationBit)
+            throw new QuantizationException(config.Origin, $"the snapshot's 'quantization_bit' is {stored.QuantizationBit}, it cannot be loaded with {config.QuantizationBit}. Use the snapshot without quantization.");
     }
 
     private static void RequireFit(LoadReport report, Checkpoint checkpoint)

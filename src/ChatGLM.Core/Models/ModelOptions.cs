@@ -11,6 +11,12 @@ public sealed record ModelOptions
     /// <summary>The element type to hold the weights in; null for the file's own, which maps them in place. Anything else copies and converts.</summary>
     public DType? Dtype { get; init; }
 
+    /// <summary>
+    /// 8 or 4 to quantize the linear layers of the transformer while they are loaded, one at a time, each with one scale per row as the published quantized snapshots have them; null for
+    /// what config.json says. A snapshot that is quantized already keeps its bits.
+    /// </summary>
+    public int? QuantizationBit { get; init; }
+
     /// <summary>The length of a P-Tuning v2 prefix to add; null for what config.json says. A prefix that the files lack is made fresh.</summary>
     public int? PreSeqLen { get; init; }
 
@@ -53,6 +59,13 @@ public sealed record ModelOptions
             config = config with { PreSeqLen = PreSeqLen };
         if (PrefixProjection is { } projection)
             config = config with { PrefixProjection = projection };
+        if (QuantizationBit is { } bits)
+        {
+            if (bits is not (0 or 4 or 8))
+                throw new ArgumentOutOfRangeException(nameof(QuantizationBit), bits, "ChatGLM models are quantized to 8 or 4 bits; 0 is for none.");
+            config = config with { QuantizationBit = bits };
+        }
+
         config = ConfigOverrides?.Invoke(config) ?? config;
         config.Validate();
         return config;

@@ -4,7 +4,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>A model that was loaded from a snapshot, or made fresh from a configuration. It maps its weights: dispose it to give the files back.</summary>
-public abstract class PreTrainedModel : Module
+public abstract partial class PreTrainedModel : Module
 {
     private readonly Lock _passGate = new();
     private int _passes;
@@ -18,7 +18,7 @@ public abstract class PreTrainedModel : Module
     }
 
     /// <summary>The configuration, overrides included.</summary>
-    public ChatGLMConfig Config { get; }
+    public ChatGLMConfig Config { get; private set; }
 
     /// <summary>What computes.</summary>
     public Backend Backend { get; }
@@ -51,8 +51,11 @@ public abstract class PreTrainedModel : Module
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
         Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
-        (Config with { TorchDtype = MainType() }).SavePretrained(folder);
+        (Config with { TorchDtype = MainType(), Architectures = [Architecture] }).SavePretrained(folder);
     }
+
+    /// <summary>The name of the Python class, for config.json.</summary>
+    private protected abstract string Architecture { get; }
 
     /// <summary>Names that Python's state dict has besides those of <see cref="Module.StateDict"/>.</summary>
     internal virtual IReadOnlyDictionary<string, string> TiedWeights => new Dictionary<string, string>();
@@ -98,5 +101,5 @@ public abstract class PreTrainedModel : Module
         public void Dispose() => model.EndPass();
     }
 
-    private DType MainType() => NamedParameters().GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
+    private DType MainType() => NamedParameters().Where(p => p.Parameter.DType.IsFloatingPoint()).GroupBy(p => p.Parameter.DType).MaxBy(g => g.Sum(p => p.Parameter.ByteLength))!.Key;
 }

@@ -164,7 +164,16 @@ public abstract partial class ChatGLMTokenizer
         if (options.Padding != PaddingStrategy.DoNotPad && options.PadToMultipleOf is { } multiple)
         {
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(multiple, nameof(options.PadToMultipleOf));
-            sequence = checked((sequence + multiple - 1) / multiple * multiple);
+            sequence = (int)Math.Min(int.MaxValue, ((long)sequence + multiple - 1) / multiple * multiple);
+        }
+
+        // ChatGLM-6B's mask has an element for every two tokens of a row.
+        var elements = (double)rows.Count * sequence * (Generation == ChatGLMGeneration.ChatGLM6B ? sequence : 1);
+        if (sequence < 0 || elements > Array.MaxLength)
+        {
+            throw new TokenizerException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"A batch of {rows.Count} rows of {sequence} tokens needs arrays of {elements:0} elements, expected 0 to {Array.MaxLength}. Set a MaxLength with Truncation, or give fewer texts at a time."));
         }
 
         for (var i = 0; i < rows.Count; i++)

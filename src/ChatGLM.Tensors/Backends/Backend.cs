@@ -100,6 +100,12 @@ public abstract class Backend
     /// <summary>grad += dy^T x. dy [..., out], x [..., in], grad [out, in] float32.</summary>
     public abstract void LinearBackwardWeight(Tensor dy, Tensor x, Tensor grad);
 
+    /// <summary>A float32, float16 or bfloat16 matrix [out, in] in 8 or 4 bits per element. A row of zeros gets the scale 0; NaN and infinity are refused.</summary>
+    public abstract RowQuantizedWeight Quantize(Tensor matrix, in RowQuantization how);
+
+    /// <summary>A weight of any format as float32 [out, in]; a quantized element is one multiplication, exactly rounded.</summary>
+    public abstract Tensor Dequantize(LinearWeight weight);
+
     /// <summary>Batched product of [..., m, k] and [..., k, n], either one transposed in its last two axes; equal outer axes.</summary>
     public abstract Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false);
 

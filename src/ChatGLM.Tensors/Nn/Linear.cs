@@ -8,7 +8,7 @@ public class Linear : Module
     {
         // torch.nn.Linear's own first values: both uniform within 1 / sqrt(in).
         var bound = 1 / Math.Sqrt(inFeatures);
-        Weight = new DenseWeight(scope.Get("weight", [outFeatures, inFeatures], (generator, values) => generator.Uniform(values, -bound, bound)));
+        Weight = scope.GetLinear(outFeatures, inFeatures, (generator, values) => generator.Uniform(values, -bound, bound));
         Bias = bias ? scope.Get("bias", [outFeatures], (generator, values) => generator.Uniform(values, -bound, bound)) : null;
     }
 
@@ -36,6 +36,9 @@ public class Linear : Module
 
     /// <summary>[..., in] to [..., out].</summary>
     public virtual Tensor Forward(Tensor x) => Functional.Linear(x, Weight, Bias);
+
+    /// <inheritdoc/>
+    protected override bool CanTrain(Tensor parameter) => base.CanTrain(parameter) && (Weight is DenseWeight || ReferenceEquals(parameter, Bias));
 
     /// <summary>Puts the weight into another format, such as a quantized one. The old one is not disposed.</summary>
     public void SetWeight(LinearWeight weight)

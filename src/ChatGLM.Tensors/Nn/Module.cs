@@ -53,14 +53,14 @@ public abstract class Module : IDisposable
     /// <param name="state">Values by state-dict name.</param>
     /// <param name="strict">Whether a missing or an unexpected name is an error; a wrong shape always is.</param>
     /// <returns>The parameters that were given no value, and the names that are no parameter.</returns>
-    /// <exception cref="StateDictException">A name is missing or unexpected and <paramref name="strict"/> is set, or a shape is wrong.</exception>
+    /// <exception cref="StateDictException">A name is missing or unexpected and <paramref name="strict"/> is set, or a shape or kind of number is wrong.</exception>
     public (IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected) LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true)
     {
         var own = StateDict();
         var missing = own.Keys.Where(name => !state.ContainsKey(name)).ToList();
         var unexpected = state.Keys.Where(name => !own.ContainsKey(name)).ToList();
-        var wrong = own.Where(p => state.TryGetValue(p.Key, out var given) && given.Shape != p.Value.Shape)
-            .Select(p => $"{p.Key}: expected {p.Value.Shape}, found {state[p.Key].Shape}").ToList();
+        var wrong = own.Where(p => state.TryGetValue(p.Key, out var given) && !Fits(given, p.Value))
+            .Select(p => $"{p.Key}: expected {p.Value.DType.TorchName()} {p.Value.Shape}, found {state[p.Key].DType.TorchName()} {state[p.Key].Shape}").ToList();
         if (wrong.Count > 0 || (strict && missing.Count + unexpected.Count > 0))
             throw new StateDictException(missing, unexpected, wrong);
         using var scope = new TensorScope();
@@ -83,13 +83,16 @@ public abstract class Module : IDisposable
     /// <summary>Switches dropout off, here and inside.</summary>
     public void Eval() => Train(false);
 
-    /// <summary>Sets whether the parameters here and inside are trained; a frozen base is <c>RequiresGrad(false)</c>.</summary>
+    /// <summary>Sets whether the parameters here and inside are trained; a frozen base is <c>RequiresGrad(false)</c>. What cannot be trained, such as a quantized weight, is left alone.</summary>
     public void RequiresGrad(bool requiresGrad)
     {
-        foreach (var (_, parameter) in NamedParameters())
+        foreach (var (_, module) in NamedModules())
         {
-            if (parameter.DType.IsFloatingPoint())
-                parameter.RequiresGrad = requiresGrad;
+            foreach (var (_, parameter) in module.OwnParameters)
+            {
+                if (module.CanTrain(parameter))
+                    parameter.RequiresGrad = requiresGrad;
+            }
         }
     }
 
@@ -141,6 +144,9 @@ public abstract class Module : IDisposable
             child.Dispose();
     }
 
+    /// <summary>Whether a parameter of this module itself can be trained: floating-point numbers can, unless they are part of a quantized weight.</summary>
+    protected virtual bool CanTrain(Tensor parameter) => parameter.DType.IsFloatingPoint();
+
     /// <summary>Names a module inside this one.</summary>
     protected ModuleSlot<T> Child<T>(string name, T module)
         where T : Module
@@ -149,6 +155,9 @@ public abstract class Module : IDisposable
         _children.Add((name, slot));
         return slot;
     }
+
+    /// <summary>One floating-point type is converted to another; the integers of a quantized weight are nothing that a conversion could make.</summary>
+    private static bool Fits(Tensor given, Tensor parameter) => given.Shape == parameter.Shape && given.DType.IsFloatingPoint() == parameter.DType.IsFloatingPoint();
 
     private static IEnumerable<(string Name, Module Module)> Walk(string path, Module module)
     {

@@ -4,7 +4,7 @@ namespace ChatGLM.Tensors;
 public sealed class StateDictException : ChatGLMException
 {
     internal StateDictException(IReadOnlyList<string> missing, IReadOnlyList<string> unexpected, IReadOnlyList<string> misshaped)
-        : base($"The state dict does not fit: {Describe("missing", missing)}; {Describe("unexpected", unexpected)}; {Describe("of another shape", misshaped)}. Nothing was changed.")
+        : base($"The state dict does not fit: {Describe("missing", missing)}; {Describe("unexpected", unexpected)}; {Describe("of another shape or kind", misshaped)}. Nothing was changed.")
     {
         Missing = missing;
         Unexpected = unexpected;
@@ -17,7 +17,7 @@ public sealed class StateDictException : ChatGLMException
     /// <summary>Names that are no parameter.</summary>
     public IReadOnlyList<string> Unexpected { get; }
 
-    /// <summary>Parameters whose value has another shape, with both shapes.</summary>
+    /// <summary>Parameters whose value has another shape, or numbers where integers are needed, with both.</summary>
     public IReadOnlyList<string> Misshaped { get; }
 
     private static string Describe(string what, IReadOnlyList<string> names) => names.Count switch

@@ -39,6 +39,16 @@ public sealed class WeightScope
             return _source.Get(Path.Length == 0 ? name : $"{Path}.{name}", shape, initialize);
     }
 
+    /// <summary>The <c>weight</c> of a linear layer, [out, in], in the format that the source holds it in.</summary>
+    /// <param name="outFeatures">The rows.</param>
+    /// <param name="inFeatures">The columns.</param>
+    /// <param name="initialize">Fills a fresh weight.</param>
+    public LinearWeight GetLinear(int outFeatures, int inFeatures, Initializer initialize)
+    {
+        using (TensorScope.Suspend())
+            return _source.GetLinear(Path.Length == 0 ? "weight" : $"{Path}.weight", outFeatures, inFeatures, initialize);
+    }
+
     /// <summary>Whether the source holds a parameter of this name.</summary>
     public bool Contains(string name) => _source.Contains(Path.Length == 0 ? name : $"{Path}.{name}");
 }
@@ -57,6 +67,9 @@ public interface IWeightSource
     /// <summary>The parameter of a full state-dict name. A source over a checkpoint that lacks it, or has it in another shape, takes note and goes on, so that one report names all
     /// that is wrong.</summary>
     Tensor Get(string name, in Shape shape, Initializer initialize);
+
+    /// <summary>The weight of a linear layer, [out, in]: dense, unless the source holds it in another format or has been asked for one.</summary>
+    LinearWeight GetLinear(string name, int outFeatures, int inFeatures, Initializer initialize) => new DenseWeight(Get(name, [outFeatures, inFeatures], initialize));
 
     /// <summary>Whether the source holds a parameter of this name. Fresh sources hold everything.</summary>
     bool Contains(string name);

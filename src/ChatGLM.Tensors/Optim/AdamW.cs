@@ -5,7 +5,8 @@ public sealed class AdamW : Optimizer
 {
     private const int FirstMoment = 0;
     private const int SecondMoment = 1;
-    private static readonly string[] Names = ["exp_avg", "exp_avg_sq"];
+    private const int GreatestSecondMoment = 2;
+    private static readonly string[] Names = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
     private readonly AdamWOptions _options;
 
@@ -30,10 +31,22 @@ public sealed class AdamW : Optimizer
 
     private protected override ReadOnlySpan<string> StateNames => Names;
 
-    private protected override void Step(ParameterGroup group, int index, Tensor parameter, Tensor gradient, long step, float gradientScale) => parameter.Backend.AdamWStep(
-        parameter,
-        gradient,
-        StateOrZeros(index, FirstMoment),
-        StateOrZeros(index, SecondMoment),
-        new AdamWStep(group.LearningRate, _options.Beta1, _options.Beta2, _options.Epsilon, group.WeightDecay, step, gradientScale));
+    private protected override bool IsOptional(int index, int slot) => slot == GreatestSecondMoment && !_options.AmsGrad;
+
+    private protected override void Step(ParameterGroup group, int index, Tensor parameter, Tensor gradient, long step, float gradientScale)
+    {
+        var (first, second) = (StateOrZeros(index, FirstMoment), StateOrZeros(index, SecondMoment));
+        if (!_options.AmsGrad)
+        {
+            var numbers = new AdamWStep(group.LearningRate, _options.Beta1, _options.Beta2, _options.Epsilon, group.WeightDecay, step, gradientScale);
+            parameter.Backend.AdamWStep(parameter, gradient, first, second, numbers);
+            return;
+        }
+
+        var chunk = AdamChunk.Torch(group.LearningRate, _options.Beta1, _options.Beta2, _options.Epsilon, step) with
+        {
+            DecayBefore = (float)(1 - (group.LearningRate * group.WeightDecay)),
+        };
+        ChunkedStep.Run(chunk, parameter, gradient, gradientScale, first, second, StateOrZeros(index, GreatestSecondMoment));
+    }
 }

@@ -17,4 +17,7 @@ public sealed record AdamWOptions
 
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Whether to divide by the greatest mean of squared gradients so far.</summary>
+    public bool AmsGrad { get; init; }
 }

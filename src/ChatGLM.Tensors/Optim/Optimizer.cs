@@ -129,10 +129,10 @@ public abstract class Optimizer : IDisposable
                     continue;
                 }
 
-                if (value.Shape != _parameters[index].Shape || !value.DType.IsFloatingPoint())
+                if (value.Shape != StateShape(index, slot) || !value.DType.IsFloatingPoint())
                 {
                     throw new OptimizerStateException(
-                        Name, $"'{key}': expected floating-point numbers {_parameters[index].Shape}, found {value.DType} {value.Shape}. The parameters have to be given in the order in which they were trained.");
+                        Name, $"'{key}': expected floating-point numbers {StateShape(index, slot)}, found {value.DType} {value.Shape}. The parameters have to be given in the order in which they were trained.");
                 }
 
                 values[(index * StateNames.Length) + slot] = value;
@@ -178,6 +178,12 @@ public abstract class Optimizer : IDisposable
     /// <summary>Whether a state tensor may be absent for a parameter that has been changed.</summary>
     private protected virtual bool IsOptional(int index, int slot) => false;
 
+    /// <summary>The shape of a state tensor; the parameter's own unless an optimizer keeps less.</summary>
+    private protected virtual Shape StateShape(int index, int slot) => _parameters[index].Shape;
+
+    /// <summary>The shape of a parameter.</summary>
+    private protected Shape ParameterShape(int index) => _parameters[index].Shape;
+
     /// <summary>A tensor that is kept for a parameter, if there is one yet.</summary>
     private protected Tensor? State(int index, int slot) => _state[(index * StateNames.Length) + slot];
 
@@ -188,7 +194,7 @@ public abstract class Optimizer : IDisposable
         if (state is null)
         {
             using (TensorScope.Suspend())
-                state = Tensor.Zeros(_parameters[index].Shape, DType.Float32, _parameters[index].Backend);
+                state = Tensor.Zeros(StateShape(index, slot), DType.Float32, _parameters[index].Backend);
         }
 
         return state;

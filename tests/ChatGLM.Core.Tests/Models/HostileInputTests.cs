@@ -1,9 +1,10 @@
+using ChatGLM.Core.Tests.Formats;
 using ChatGLM.Core.Tests.Tokenizers;
-using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
 using ChatGLM.Tokenizers;
+using TemporaryFolder = ChatGLM.Core.Tests.Models.TemporaryFolder;
 
 namespace ChatGLM.Core.Tests.Models;
 
@@ -65,7 +66,7 @@ public sealed class HostileInputTests
         await FluentActions.Awaiting(() => model.ChatAsync(tokenizer, "你好")).Should().ThrowAsync<ModelInputException>();
     }
 
-    [Theory]
+    [SkippableOnWindowsTheory]
     [InlineData("config.json")]
     [InlineData("generation_config.json")]
     [InlineData("tokenizer_config.json")]
@@ -83,7 +84,7 @@ public sealed class HostileInputTests
         FluentActions.Invoking(() => Open(folder.Path)).Should().Throw<ChatGLMException>().WithMessage($"*{name}*is a link out of the snapshot's folder*");
     }
 
-    [Theory]
+    [SkippableOnWindowsTheory]
     [InlineData("config.json", "nowhere")]
     [InlineData("config.json", "config.json")]
     [InlineData("config.json", "/dev/zero")]

@@ -208,4 +208,41 @@ public sealed class ChatGLMTokenizerTests
 
     /// <summary>What a lone surrogate becomes.</summary>
     private static string Whole(string text) => System.Text.Encoding.UTF8.GetString(System.Text.Encoding.UTF8.GetBytes(text));
+
+    [Theory]
+    [MemberData(nameof(SmallTokenizers.Generations), MemberType = typeof(SmallTokenizers))]
+    public void One_tokenizer_serves_several_threads(ChatGLMGeneration generation)
+    {
+        var tokenizer = SmallTokenizers.Open(generation);
+        var random = new Random(5);
+        var texts = Enumerable.Range(0, 400).Select(_ => SmallTokenizers.RandomText(random, 60)).ToArray();
+        var alone = SmallTokenizers.Open(generation);
+        var expected = texts.Select(text => alone.Encode(text)).ToArray();
+        var ids = new int[texts.Length][];
+        var decoded = new string[texts.Length];
+        Parallel.For(0, texts.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            ids[i] = tokenizer.Encode(texts[i]);
+            decoded[i] = tokenizer.Decode(ids[i]);
+        });
+        for (var i = 0; i < texts.Length; i++)
+        {
+            ids[i].Should().Equal(expected[i]);
+            decoded[i].Should().Be(alone.Decode(expected[i]));
+        }
+    }
+
+    [Theory]
+    [InlineData(ChatGLMGeneration.ChatGLM6B, 60_000)]
+    [InlineData(ChatGLMGeneration.ChatGLM2, int.MaxValue)]
+    [InlineData(ChatGLMGeneration.ChatGLM3, -1)]
+    public void A_batch_that_no_array_could_hold_is_refused(ChatGLMGeneration generation, int length)
+    {
+        var tokenizer = SmallTokenizers.Get(generation);
+        var pad = () => tokenizer.Pad([], new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = length });
+        if (length < 0)
+            pad.Should().Throw<TokenizerException>().WithMessage("*-1*");
+        var filled = () => tokenizer.EncodeBatch(["a", "b", "c"], new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = length, PadToMultipleOf = 64 });
+        filled.Should().Throw<TokenizerException>();
+    }
 }

@@ -263,4 +263,16 @@ public sealed class SentencePieceModelTests
             yield return (byte)(value | 0x80);
         yield return (byte)value;
     }
+
+    [Fact]
+    public void A_normaliser_whose_first_unit_is_a_leaf_is_refused()
+    {
+        // A trie of 256 units, all zero but the first: a leaf whose offset, if it were none, lies far outside. Found by the fuzzer.
+        var blob = new byte[4 + 1024 + 2];
+        BitConverter.TryWriteBytes(blob.AsSpan(0), 1024);
+        BitConverter.TryWriteBytes(blob.AsSpan(4), 0x80000000u).Should().BeTrue();
+        FluentActions.Invoking(() => PrecompiledCharsMap.Parse(blob, 0)).Should().Throw<TokenizerException>().WithMessage("*at byte 4*");
+        BitConverter.TryWriteBytes(blob.AsSpan(4), 0u);
+        PrecompiledCharsMap.Parse(blob, 0)!.MayStartWith((byte)'a').Should().BeFalse();
+    }
 }

@@ -25,9 +25,18 @@ public sealed record ChatGLM2Config : ChatGLMConfig
         MultiQueryGroupNum = reader.Int("multi_query_group_num", 1, 1, MaxHeads);
         ApplyQueryKeyLayerScaling = reader.Bool("apply_query_key_layer_scaling", true);
         RopeRatio = reader.Double("rope_ratio", 1, 1e-3, 1e6);
-        RopeScaling = ScalingOf(NameOrPath);
+        RopeScaling = reader.String(ScalingField) switch
+        {
+            null => ScalingOf(NameOrPath),
+            "positions" => RopeScaling.DividePositions,
+            "base" => RopeScaling.MultiplyBase,
+            var other => throw new ConfigException(reader.Source, ScalingField, $"should be positions or base, found '{other}'."),
+        };
         TieWordEmbeddings = reader.Bool("tie_word_embeddings", false);
     }
+
+    /// <summary>This library's own field of config.json.</summary>
+    private const string ScalingField = "rope_ratio_scales";
 
     /// <summary>The number of token ids.</summary>
     public int PaddedVocabSize { get; init; } = 65024;
@@ -78,7 +87,8 @@ public sealed record ChatGLM2Config : ChatGLMConfig
     public double RopeRatio { get; init; } = 1;
 
     /// <summary>What <see cref="RopeRatio"/> does. The published sources differ: ChatGLM2's code divides positions by it, ChatGLM3's multiplies the base. It is decided from
-    /// <c>_name_or_path</c> (a name with "chatglm2" or "codegeex2" divides, everything else multiplies); set it where the name has been lost.</summary>
+    /// <c>_name_or_path</c> (a name with "chatglm2" or "codegeex2" divides, everything else multiplies); set it where the name has been lost. A value that the name does not tell is saved
+    /// as <c>rope_ratio_scales</c>, "positions" or "base", which Python leaves alone.</summary>
     public RopeScaling RopeScaling { get; init; } = RopeScaling.MultiplyBase;
 
     /// <inheritdoc/>
@@ -133,6 +143,7 @@ public sealed record ChatGLM2Config : ChatGLMConfig
         // The Python class reads this attribute without a default.
         ("original_rope", TryGetField("original_rope", out var original) ? original.ValueKind == System.Text.Json.JsonValueKind.True : true, null),
         ("rope_ratio", RopeRatio, 1.0),
+        (ScalingField, RopeRatio == 1 || RopeScaling == ScalingOf(NameOrPath) ? null : RopeScaling == RopeScaling.DividePositions ? "positions" : "base", null),
         ("tie_word_embeddings", TieWordEmbeddings, null),
     ];
 

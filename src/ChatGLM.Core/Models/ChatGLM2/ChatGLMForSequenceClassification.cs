@@ -18,6 +18,8 @@ public sealed class ChatGLMForSequenceClassification : PreTrainedModel
         _dropout = (float)(config.ClassifierDropout ?? 0);
     }
 
+    private protected override string Architecture => "ChatGLMForSequenceClassification";
+
     /// <inheritdoc/>
     public override bool GradientCheckpointing
     {
@@ -49,7 +51,14 @@ public sealed class ChatGLMForSequenceClassification : PreTrainedModel
         if (problem == "single_label_classification")
         {
             RequireLabels(labels, logits.Shape[0], isInteger, "int64", problem);
-            return Functional.CrossEntropy(logits, logits.Backend.Cast(labels, DType.Int64).Reshape(logits.Shape[0]));
+            var classes = logits.Backend.Cast(labels, DType.Int64);
+            foreach (var label in classes.ToArray<long>())
+            {
+                if (label != -100 && (label < 0 || label >= Config.NumLabels))
+                    throw new ModelInputException(nameof(ModelInputs.Labels), $"a label is {label}, expected 0 to {Config.NumLabels - 1}, or -100 to ignore the row.");
+            }
+
+            return Functional.CrossEntropy(logits, classes.Reshape(logits.Shape[0]));
         }
 
         RequireLabels(labels, logits.ElementCount, true, "float32", problem);

@@ -42,8 +42,13 @@ internal sealed class BlockDecodingState : DecodingState
         var last = new long[tokens.Batch * sections];
         if (sections == 1)
         {
+            var positions = given?.ToArray<long>();
             for (var row = 0; row < tokens.Batch; row++)
-                last[row] = masks.MaskPosition(tokens[row], row).Position;
+            {
+                var blank = masks.MaskPosition(tokens[row], row).Position;
+                last[row] = positions is null ? blank : positions[(row * tokens.Seq) + blank]; // padding does not count
+            }
+
             return last;
         }
 

@@ -15,6 +15,7 @@ public sealed record ChatGLM6BConfig : ChatGLMConfig
         InnerHiddenSize = reader.Int("inner_hidden_size", 16384, 1, MaxWidth);
         MaxSequenceLength = reader.Int("max_sequence_length", 2048, 1, MaxLength);
         PositionEncoding2D = reader.Bool("position_encoding_2d", true);
+        QuantizationEmbeddings = reader.Bool("quantization_embeddings", false);
         TieWordEmbeddings = reader.Bool("tie_word_embeddings", true);
         BosTokenId = reader.Int("bos_token_id", 150004, 0, int.MaxValue);
         if (EosTokenIds.Count == 0)
@@ -38,6 +39,9 @@ public sealed record ChatGLM6BConfig : ChatGLMConfig
 
     /// <inheritdoc/>
     public override bool TieWordEmbeddings { get; init; } = true;
+
+    /// <summary>Whether a quantized model's word embeddings and output layer are quantized too.</summary>
+    public bool QuantizationEmbeddings { get; init; }
 
     /// <summary><c>&lt;sop&gt;</c>: the context ends before it, the answer begins with it.</summary>
     public int BosTokenId { get; init; } = 130004;
@@ -87,6 +91,7 @@ public sealed record ChatGLM6BConfig : ChatGLMConfig
         ("inner_hidden_size", InnerHiddenSize, null),
         ("max_sequence_length", MaxSequenceLength, null),
         ("position_encoding_2d", PositionEncoding2D, null),
+        ("quantization_embeddings", QuantizationEmbeddings, false),
         ("tie_word_embeddings", TieWordEmbeddings, true),
         ("bos_token_id", BosTokenId, null),
         ("mask_token_id", MaskTokenId, null),

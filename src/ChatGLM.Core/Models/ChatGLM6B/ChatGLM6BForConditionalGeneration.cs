@@ -15,12 +15,12 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     {
         _transformer = Child("transformer", new ChatGLMModel(scope["transformer"], config, generator));
         _lmHead = Child("lm_head", config.TieWordEmbeddings
-            ? new Linear(new DenseWeight(_transformer.Value.WordEmbeddings))
+            ? new Linear(_transformer.Value.WordEmbeddings)
             : new Linear(scope["lm_head"], config.HiddenSize, config.VocabSize, bias: false));
     }
 
     internal override IReadOnlyDictionary<string, string> TiedWeights => Config.TieWordEmbeddings
-        ? new Dictionary<string, string> { ["lm_head.weight"] = "transformer.word_embeddings.weight" }
+        ? _transformer.Value.WordEmbeddings.Tensors.ToDictionary(t => $"lm_head.{t.Name}", t => $"transformer.word_embeddings.{t.Name}")
         : base.TiedWeights;
 
     private protected override Transformer Transformer => _transformer.Value;

@@ -1,3 +1,4 @@
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models.ChatGLM6B;
@@ -19,7 +20,7 @@ internal sealed class ChatGLMModel : Transformer
         : base(config, scope.Backend, generator)
     {
         _config = config;
-        _wordEmbeddings = Child("word_embeddings", new Embedding(scope["word_embeddings"], config.VocabSize, config.HiddenSize));
+        _wordEmbeddings = Child("word_embeddings", CreateEmbedding(scope["word_embeddings"], config));
         _layers = Child("layers", new ModuleList<Block>(config.NumLayers, scope["layers"], (index, place) => new Block(place, config, index)));
         _finalLayernorm = Child("final_layernorm", new LayerNorm(scope["final_layernorm"], config.HiddenSize, (float)config.LayernormEpsilon));
         if (config.PreSeqLen is not null)
@@ -32,7 +33,8 @@ internal sealed class ChatGLMModel : Transformer
         _rotary = new RotaryPositions(InverseFrequencies(config), RotaryStyle.HalfSplit, Sections, PositionLimit, 1, scope.Backend);
     }
 
-    public Tensor WordEmbeddings => _wordEmbeddings.Value.Weight;
+    /// <summary>The word embeddings as the weight of an output layer that is tied to them.</summary>
+    public LinearWeight WordEmbeddings => _wordEmbeddings.Value is QuantizedEmbedding quantized ? quantized.Table : new DenseWeight(_wordEmbeddings.Value.Weight);
 
     public ContextMasks Masks { get; }
 
@@ -65,6 +67,19 @@ internal sealed class ChatGLMModel : Transformer
     {
         base.Dispose(disposing);
         _rotary.Dispose();
+    }
+
+    private static Embedding CreateEmbedding(WeightScope scope, ChatGLM6BConfig config)
+    {
+        if (!config.QuantizationEmbeddings || config.QuantizationBit == 0)
+            return new Embedding(scope, config.VocabSize, config.HiddenSize);
+        return scope.GetLinear(config.VocabSize, config.HiddenSize, (generator, values) => generator.Normal(values)) switch
+        {
+            RowQuantizedWeight quantized => new QuantizedEmbedding(quantized),
+            // A file that lacks the table: the load fails with the full list of what is missing.
+            DenseWeight dense => new Embedding(dense.Tensor),
+            var other => throw new NotSupportedException(other.GetType().Name),
+        };
     }
 
     private static float[] InverseFrequencies(ChatGLM6BConfig config)

@@ -42,7 +42,8 @@ internal sealed class PrecompiledCharsMap
         // What a step may reach is checked here once, so that normalising needs no checks of its own.
         for (var i = 0; i < units.Length; i++)
         {
-            if ((units[i] & Leaf) != 0)
+            // The first unit is where every match begins, whatever it says of itself; of the others a step enters none that is a leaf.
+            if (i > 0 && (units[i] & Leaf) != 0)
             {
                 if ((units[i] & ~Leaf) >= replacements.Length)
                     throw Damaged(origin + 4 + (i * 4), $"a replacement within {replacements.Length} bytes", $"{units[i] & ~Leaf}");

@@ -19,13 +19,16 @@ public sealed unsafe partial class CpuBackend
         var rows = x.Shape.RowCount;
         if (weight.InFeatures == 0)
             rows = y.Shape.RowCount;
-        switch (weight)
+        if (bias is null || bias.DType == DType.Float32)
         {
-            case DenseWeight dense:
-                LinearDense(x, rows, dense.Tensor, bias, y);
-                break;
-            default:
-                throw Unsupported(nameof(Linear), weight);
+            Linear(x, rows, weight, bias is null ? null : bias.Pointer<float>(), y);
+        }
+        else
+        {
+            using var scratch = Pool.RentScratch(bias.ElementCount * sizeof(float));
+            var widened = (float*)scratch.Pointer;
+            Matrices.Widen(bias.Pointer<byte>(), bias.DType, bias.ElementCount, widened);
+            Linear(x, rows, weight, widened, y);
         }
 
         GC.KeepAlive(x);
@@ -45,6 +48,9 @@ public sealed unsafe partial class CpuBackend
                 var left = new LeftOperand(dy.Address, weight.OutFeatures, 1);
                 var right = new DenseOperand(tensor.Pointer<byte>(), tensor.DType, isTransposed: false);
                 Matrices.Multiply(Pool, dx.Shape.RowCount, weight.InFeatures, weight.OutFeatures, left, right, dx.Pointer<float>(), null, 0);
+                break;
+            case RowQuantizedWeight quantized:
+                LinearQuantizedBackwardInput(dy, quantized, dx);
                 break;
             default:
                 throw Unsupported(nameof(LinearBackwardInput), weight);
@@ -73,18 +79,19 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(grad);
     }
 
-    private void LinearDense(Tensor x, long rows, Tensor weight, Tensor? bias, Tensor y)
+    private void Linear(Tensor x, long rows, LinearWeight weight, float* bias, Tensor y)
     {
-        if (bias is null || bias.DType == DType.Float32)
+        switch (weight)
         {
-            LinearDense(x, rows, weight, bias is null ? null : bias.Pointer<float>(), y);
-            return;
+            case DenseWeight dense:
+                LinearDense(x, rows, dense.Tensor, bias, y);
+                break;
+            case RowQuantizedWeight quantized:
+                LinearQuantized(x, rows, quantized, bias, y);
+                break;
+            default:
+                throw Unsupported(nameof(Linear), weight);
         }
-
-        using var scratch = Pool.RentScratch(bias.ElementCount * sizeof(float));
-        var widened = (float*)scratch.Pointer;
-        Matrices.Widen(bias.Pointer<byte>(), bias.DType, bias.ElementCount, widened);
-        LinearDense(x, rows, weight, widened, y);
     }
 
     private void LinearDense(Tensor x, long rows, Tensor weight, float* bias, Tensor y)
@@ -104,5 +111,5 @@ public sealed unsafe partial class CpuBackend
     }
 
     private static TensorException Unsupported(string operation, LinearWeight weight) =>
-        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense weight of float32, float16 or bfloat16.");
+        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense or a row-quantized one.");
 }

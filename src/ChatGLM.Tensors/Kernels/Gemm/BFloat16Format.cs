@@ -7,6 +7,8 @@ internal unsafe struct BFloat16Format : IElementFormat
 {
     public static int SizeInBytes => 2;
 
+    public static int BitsPerElement => 16;
+
     public static int PairExponent => 0;
 
     public static bool PairsAreInterleaved => true;

@@ -32,7 +32,6 @@ internal readonly unsafe struct DenseColumns<TSimd, TVec, TFormat>(byte* data, i
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackHalf(byte* source, int rows, int depth, float* target, float* scratch)
     {
-        var panelWidth = 2 * TSimd.Count;
         float* from;
         nint stride;
         if (typeof(TFormat) == typeof(Float32Format))
@@ -48,14 +47,7 @@ internal readonly unsafe struct DenseColumns<TSimd, TVec, TFormat>(byte* data, i
                 Widen(source + ((nint)row * depthInAll * TFormat.SizeInBytes), depth, scratch + (row * stride));
         }
 
-        var k = 0;
-        for (; k <= depth - TSimd.Count; k += TSimd.Count)
-            TSimd.Transpose(from + k, stride, rows, target + (k * panelWidth), panelWidth);
-        for (; k < depth; k++)
-        {
-            for (var row = 0; row < TSimd.Count; row++)
-                target[(k * panelWidth) + row] = row < rows ? from[(row * stride) + k] : 0;
-        }
+        PanelTranspose.Half<TSimd, TVec>(from, stride, rows, depth, target);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

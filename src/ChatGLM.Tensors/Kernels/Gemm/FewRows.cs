@@ -12,7 +12,7 @@ namespace ChatGLM.Tensors.Kernels;
 internal static unsafe class FewRows<TSimd, TVec, TFormat>
     where TSimd : struct, ISimd<TVec>
     where TVec : struct
-    where TFormat : struct, IElementFormat
+    where TFormat : struct, IPairFormat
 {
     private const int PrefetchBytes = 4096;
     // Where weights come scaled up, x is scaled to at most 2^-19: then no sum of fewer than 2^19 terms overflows that does not overflow anyway.
@@ -28,11 +28,11 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
     private static nint BlockBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => (nint)BlockElements * TFormat.SizeInBytes;
+        get => (nint)BlockElements * TFormat.BitsPerElement / 8;
     }
 
-    /// <summary>Computes result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias.</summary>
-    public static void Run(WorkerPool pool, int rows, int outputs, int inputs, float* x, byte* weight, float* bias, float* result)
+    /// <summary>Computes result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias. Each row of the weight counts times its scale, where those are not null.</summary>
+    public static void Run(WorkerPool pool, int rows, int outputs, int inputs, float* x, byte* weight, float* weightScales, float* bias, float* result)
     {
         if (rows == 0 || outputs == 0)
             return;
@@ -48,11 +48,11 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             Arrange(source, inputs, PowerOfTwo(LargestExponent - exponent), arranged + ((nint)row * padded));
         }
 
-        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.SizeInBytes, SmallestTaskBytes), 1, (outputs + 3) / 4);
-        pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, scales, weight, bias, result, tasks));
+        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.BitsPerElement / 8, SmallestTaskBytes), 1, (outputs + 3) / 4);
+        pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, scales, weight, weightScales, bias, result, tasks));
     }
 
-    /// <summary>Copies a row of x into the order in which <see cref="IElementFormat.LoadPair"/> gives the weights, with zeros up to a whole block and for denormal numbers.</summary>
+    /// <summary>Copies a row of x into the order in which <see cref="IPairFormat.LoadPair"/> gives the weights, with zeros up to a whole block and for denormal numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Arrange(float* source, int count, float scale, float* target)
     {
@@ -92,7 +92,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
 
     private static float PowerOfTwo(int exponent) => BitConverter.Int32BitsToSingle((exponent + 127) << 23);
 
-    private readonly struct Product(int rows, int outputs, int inputs, float* x, int xStride, float* scales, byte* weight, float* bias, float* result, int tasks) : IParallelBody
+    private readonly struct Product(int rows, int outputs, int inputs, float* x, int xStride, float* scales, byte* weight, float* weightScales, float* bias, float* result, int tasks) : IParallelBody
     {
         public void Run(int task)
         {
@@ -100,7 +100,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             var quads = (outputs + 3) / 4;
             var output = (int)((long)quads * task / tasks) * 4;
             var end = (int)Math.Min(outputs, (long)quads * (task + 1) / tasks * 4);
-            var rowBytes = (nint)inputs * TFormat.SizeInBytes;
+            var rowBytes = (nint)inputs * TFormat.BitsPerElement / 8;
             for (; output <= end - 4; output += 4)
             {
                 if (rows == 1)
@@ -295,12 +295,12 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         /// <summary>The last block of some weight rows, filled up with zeros: nothing behind a row may be read, it can be the end of a mapped file.</summary>
         private void CopyTail(byte* w, nint stride, int whole, int count, byte* tail)
         {
-            var bytes = (inputs - whole) * TFormat.SizeInBytes;
+            var bytes = (inputs - whole) * TFormat.BitsPerElement / 8;
             for (var row = 0; row < count && bytes != 0; row++)
             {
                 var block = new Span<byte>(tail + (row * BlockBytes), (int)BlockBytes);
                 block.Clear();
-                new ReadOnlySpan<byte>(w + (row * stride) + ((nint)whole * TFormat.SizeInBytes), bytes).CopyTo(block);
+                new ReadOnlySpan<byte>(w + (row * stride) + ((nint)whole * TFormat.BitsPerElement / 8), bytes).CopyTo(block);
             }
         }
 
@@ -319,6 +319,8 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             var sum = TSimd.Sum(TSimd.Add(a, b));
             if (TFormat.PairExponent != 0)
                 sum = sum * PowerOfTwo(-LargestExponent - TFormat.PairExponent) * scales[row];
+            if (weightScales != null)
+                sum *= weightScales[output];
             result[((nint)row * outputs) + output] = bias == null ? sum : sum + bias[output];
         }
     }

@@ -14,6 +14,8 @@ internal unsafe struct Float16Format : IElementFormat
 
     public static int SizeInBytes => 2;
 
+    public static int BitsPerElement => 16;
+
     public static bool PairsAreInterleaved => true;
 
     public static int PairExponent => ScaleExponent;

@@ -6,6 +6,8 @@ internal unsafe struct Float32Format : IElementFormat
 {
     public static int SizeInBytes => 4;
 
+    public static int BitsPerElement => 32;
+
     public static int PairExponent => 0;
 
     public static bool PairsAreInterleaved => false;

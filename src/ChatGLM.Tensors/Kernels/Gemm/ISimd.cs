@@ -23,6 +23,12 @@ internal unsafe interface ISimd<TVec>
     /// <summary>Count 16-bit values, each zero-extended into a lane's bits.</summary>
     static abstract TVec LoadUInt16(byte* source);
 
+    /// <summary>Count signed bytes as numbers.</summary>
+    static abstract TVec LoadInt8(byte* source);
+
+    /// <summary>Count bytes that hold two signed 4-bit numbers each: the high halves, and the low halves.</summary>
+    static abstract void LoadInt4(byte* source, out TVec high, out TVec low);
+
     static abstract TVec Broadcast(float value);
 
     static abstract TVec BroadcastBits(uint bits);
@@ -54,6 +60,9 @@ internal unsafe interface ISimd<TVec>
 
     /// <summary>The even and the odd ones of 2 * Count numbers.</summary>
     static abstract void Deinterleave(float* source, out TVec even, out TVec odd);
+
+    /// <summary>Stores 2 * Count numbers, of which the even and the odd ones are given.</summary>
+    static abstract void StoreInterleaved(float* target, TVec even, TVec odd);
 
     /// <summary>The sum of all lanes, in a fixed tree.</summary>
     static abstract float Sum(TVec a);

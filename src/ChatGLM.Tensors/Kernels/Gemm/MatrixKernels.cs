@@ -17,15 +17,24 @@ internal abstract unsafe class MatrixKernels
     /// <summary>result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias, for few rows.</summary>
     public abstract void FewRows(WorkerPool pool, int rows, int outputs, int inputs, float* x, in DenseOperand weight, float* bias, float* result);
 
+    /// <summary>The same over a quantized weight.</summary>
+    public abstract void FewRows(WorkerPool pool, int rows, int outputs, int inputs, float* x, in QuantizedOperand weight, float* bias, float* result);
+
     /// <summary>result [rows, columns] = left [rows, depth] * right [depth, columns] + addend. See <see cref="Gemm{TSimd, TVec, TPanels}.Run"/>.</summary>
     public abstract void Multiply(WorkerPool pool, long rows, int columns, int depth, in LeftOperand left, in DenseOperand right, float* result, float* addend, nint addendStride);
+
+    /// <summary>The same over a quantized right operand.</summary>
+    public abstract void Multiply(WorkerPool pool, long rows, int columns, int depth, in LeftOperand left, in QuantizedOperand right, float* result, float* addend, nint addendStride);
+
+    /// <summary>A quantized matrix [rows, columns] as float32.</summary>
+    public abstract void Dequantize(WorkerPool pool, int rows, int columns, in QuantizedOperand matrix, float* target);
 
     /// <summary>Widens a vector of any floating-point type.</summary>
     public abstract void Widen(byte* source, DType dtype, long count, float* target);
 }
 
 /// <summary>The matrix kernels for one width.</summary>
-internal sealed unsafe class MatrixKernels<TSimd, TVec> : MatrixKernels
+internal sealed unsafe partial class MatrixKernels<TSimd, TVec> : MatrixKernels
     where TSimd : struct, ISimd<TVec>
     where TVec : struct
 {
@@ -34,13 +43,13 @@ internal sealed unsafe class MatrixKernels<TSimd, TVec> : MatrixKernels
         switch (weight.DType)
         {
             case DType.Float32:
-                FewRows<TSimd, TVec, Float32Format>.Run(pool, rows, outputs, inputs, x, weight.Data, bias, result);
+                FewRows<TSimd, TVec, Float32Format>.Run(pool, rows, outputs, inputs, x, weight.Data, null, bias, result);
                 break;
             case DType.Float16:
-                FewRows<TSimd, TVec, Float16Format>.Run(pool, rows, outputs, inputs, x, weight.Data, bias, result);
+                FewRows<TSimd, TVec, Float16Format>.Run(pool, rows, outputs, inputs, x, weight.Data, null, bias, result);
                 break;
             case DType.BFloat16:
-                FewRows<TSimd, TVec, BFloat16Format>.Run(pool, rows, outputs, inputs, x, weight.Data, bias, result);
+                FewRows<TSimd, TVec, BFloat16Format>.Run(pool, rows, outputs, inputs, x, weight.Data, null, bias, result);
                 break;
             default:
                 throw Unsupported(weight.DType);

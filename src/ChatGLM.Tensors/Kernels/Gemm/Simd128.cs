@@ -22,6 +22,17 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
     public static Vector128<float> LoadUInt16(byte* source) => Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(source)).AsUInt16()).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> LoadInt8(byte* source) => Vector128.ConvertToSingle(SignExtend(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadInt4(byte* source, out Vector128<float> high, out Vector128<float> low)
+    {
+        var bytes = SignExtend(source);
+        high = Vector128.ConvertToSingle(bytes >> 4);
+        low = Vector128.ConvertToSingle((bytes << 28) >> 28);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Broadcast(float value) => Vector128.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -69,6 +80,14 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInterleaved(float* target, Vector128<float> even, Vector128<float> odd)
+    {
+        var (first, second) = (Vector128.Create(even.GetLower(), odd.GetLower()), Vector128.Create(even.GetUpper(), odd.GetUpper()));
+        Vector128.Store(Vector128.Shuffle(first, Vector128.Create(0, 2, 1, 3)), target);
+        Vector128.Store(Vector128.Shuffle(second, Vector128.Create(0, 2, 1, 3)), target + 4);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector128<float> a) => Vector128.Sum(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -80,4 +99,8 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
                 target[(column * targetStride) + row] = row < rows ? source[(row * sourceStride) + column] : 0;
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> SignExtend(byte* source) =>
+        Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(source)).AsSByte()));
 }

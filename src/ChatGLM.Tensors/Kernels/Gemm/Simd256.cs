@@ -23,6 +23,17 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
     public static Vector256<float> LoadUInt16(byte* source) => Avx2.ConvertToVector256Int32(Unsafe.ReadUnaligned<Vector128<ushort>>(source)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadInt8(byte* source) => Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32((sbyte*)source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadInt4(byte* source, out Vector256<float> high, out Vector256<float> low)
+    {
+        var bytes = Avx2.ConvertToVector256Int32((sbyte*)source);
+        high = Vector256.ConvertToSingle(bytes >> 4);
+        low = Vector256.ConvertToSingle((bytes << 28) >> 28);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Broadcast(float value) => Vector256.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -65,6 +76,14 @@ internal unsafe struct Simd256 : ISimd<Vector256<float>>
         var (a, b) = (Vector256.Load(source), Vector256.Load(source + 8));
         even = Avx2.Permute4x64(Avx.Shuffle(a, b, 0b10_00_10_00).AsDouble(), 0b11_01_10_00).AsSingle();
         odd = Avx2.Permute4x64(Avx.Shuffle(a, b, 0b11_01_11_01).AsDouble(), 0b11_01_10_00).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInterleaved(float* target, Vector256<float> even, Vector256<float> odd)
+    {
+        var (lower, upper) = (Avx.UnpackLow(even, odd), Avx.UnpackHigh(even, odd));
+        Vector256.Store(Avx.Permute2x128(lower, upper, 0x20), target);
+        Vector256.Store(Avx.Permute2x128(lower, upper, 0x31), target + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -23,6 +23,19 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> LoadUInt16(byte* source) => Avx512F.ConvertToVector512UInt32(Unsafe.ReadUnaligned<Vector256<ushort>>(source)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadInt8(byte* source) => Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Unsafe.ReadUnaligned<Vector128<sbyte>>(source)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadInt4(byte* source, out Vector512<float> high, out Vector512<float> low)
+    {
+        // The permutation looks at the lowest four bits of a lane only: 16 lanes are the table of all 4-bit numbers.
+        var values = Vector512.Create(0f, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1);
+        var bytes = Avx512F.ConvertToVector512Int32(Unsafe.ReadUnaligned<Vector128<byte>>(source));
+        high = Avx512F.PermuteVar16x32(values, bytes >>> 4);
+        low = Avx512F.PermuteVar16x32(values, bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Broadcast(float value) => Vector512.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -65,6 +78,13 @@ internal unsafe struct Simd512 : ISimd<Vector512<float>>
         var (a, b) = (Vector512.Load(source), Vector512.Load(source + 16));
         even = Avx512F.PermuteVar16x32x2(a, Vector512.Create(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
         odd = Avx512F.PermuteVar16x32x2(a, Vector512.Create(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInterleaved(float* target, Vector512<float> even, Vector512<float> odd)
+    {
+        Vector512.Store(Avx512F.PermuteVar16x32x2(even, Vector512.Create(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), odd), target);
+        Vector512.Store(Avx512F.PermuteVar16x32x2(even, Vector512.Create(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), odd), target + 16);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -21,6 +21,16 @@ internal unsafe struct SimdScalar : ISimd<float>
     public static float LoadUInt16(byte* source) => FromBits(Unsafe.ReadUnaligned<ushort>(source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float LoadInt8(byte* source) => *(sbyte*)source;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void LoadInt4(byte* source, out float high, out float low)
+    {
+        high = *(sbyte*)source >> 4;
+        low = (sbyte)(*source << 4) >> 4;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Broadcast(float value) => value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -61,6 +71,13 @@ internal unsafe struct SimdScalar : ISimd<float>
     {
         even = source[0];
         odd = source[1];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInterleaved(float* target, float even, float odd)
+    {
+        target[0] = even;
+        target[1] = odd;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

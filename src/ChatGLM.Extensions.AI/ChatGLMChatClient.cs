@@ -1,0 +1,125 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using ChatGLM.Generation;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging;
+
+namespace ChatGLM.Extensions.AI;
+
+/// <summary>
+/// A ChatGLM model as an <see cref="IChatClient"/>. Safe for concurrent requests: they are answered one after another, in the order in which they came. It keeps nothing between requests but a
+/// cache, so that a request brings the whole history.
+/// </summary>
+/// <remarks>
+/// A request with a seed gets the same answer whatever else is asked meanwhile. Instructions (system messages) go into ChatGLM3's system message, and into the next question of ChatGLM-6B and 2, which
+/// know no such thing. Only ChatGLM3 calls tools; the calls are handed out and never run here. <see cref="ChatOptions.RawRepresentationFactory"/> may give a <see cref="GenerationConfig"/> or a
+/// <see cref="Models.ChatOptions"/> for what ChatOptions has no field for.
+/// </remarks>
+public sealed class ChatGLMChatClient : IChatClient
+{
+    private readonly SharedModel _model;
+    private readonly bool _ownsModel;
+    private readonly ChatClientMetadata _metadata;
+
+    /// <summary>A client of a model that others may use too. Disposing the client leaves the model alone.</summary>
+    /// <param name="model">The model.</param>
+    public ChatGLMChatClient(SharedModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _model = model;
+        _metadata = new ChatClientMetadata(Telemetry.Provider, null, model.ModelId);
+    }
+
+    /// <summary>A client with a model of its own, which loads at the first request and goes with the client.</summary>
+    /// <param name="options">Where the model is, and how it answers.</param>
+    /// <param name="loggers">Told about loading and requests; null for nobody.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">A field has a value that cannot be used.</exception>
+    public ChatGLMChatClient(ChatGLMOptions options, ILoggerFactory? loggers = null)
+        : this(new SharedModel(options, loggers)) => _ownsModel = true;
+
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The request asks for something that model or client cannot do.</exception>
+    /// <exception cref="Chat.ChatFormatException">The model has no form for such messages.</exception>
+    /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
+    /// <exception cref="Models.PromptTooLongException">The messages fill the model's positions.</exception>
+    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    /// <remarks>The texts put together are the text of <see cref="GetResponseAsync"/>; the last update holds usage and finish reason. The model does not wait for the reader. Ending the enumeration early
+    /// ends the answer.</remarks>
+    /// <exception cref="UnsupportedOptionException">The request asks for something that model or client cannot do.</exception>
+    /// <exception cref="Chat.ChatFormatException">The model has no form for such messages.</exception>
+    /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
+    /// <exception cref="Models.PromptTooLongException">The messages fill the model's positions.</exception>
+    public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return StreamAsync([.. messages], options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public object? GetService(Type serviceType, object? serviceKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(serviceType);
+        if (serviceKey is not null)
+            return null;
+        return serviceType == typeof(ChatClientMetadata) ? _metadata
+            : serviceType == typeof(SharedModel) ? _model
+            : serviceType.IsInstanceOfType(this) ? this
+            : null;
+    }
+
+    /// <summary>Disposes the model if the client made it.</summary>
+    public void Dispose()
+    {
+        if (_ownsModel)
+            _model.Dispose();
+    }
+
+    private async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(
+        IReadOnlyList<ChatMessage> messages, ChatOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var updates = Channel.CreateUnbounded<ChatResponseUpdate>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        // A reader who is slow, or forgets to read on, must not hold the model: the answer is written beside the reading.
+        var answering = AnswerAsync(messages, options, updates.Writer, ending.Token);
+        try
+        {
+            await foreach (var update in updates.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+                yield return update;
+        }
+        finally
+        {
+            await ending.CancelAsync().ConfigureAwait(false);
+            await answering.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Answers one request; every end of it comes out of the channel.</summary>
+    private async Task AnswerAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? options, ChannelWriter<ChatResponseUpdate> updates, CancellationToken cancellationToken)
+    {
+        var responseId = $"chatcmpl-{Guid.NewGuid():N}";
+        using var operation = _model.Telemetry.Start("chat");
+        try
+        {
+            operation.SetRequest(options);
+            GenerationMapper.Check(options, _model.ModelId);
+            var tools = ToolList.From(options);
+            var raw = options?.RawRepresentationFactory?.Invoke(this);
+            var answer = new Answer(responseId, _model, operation, updates);
+            await _model.RunAsync((loaded, cancellation) => answer.WriteAsync(loaded, messages, options, tools, raw, cancellation), operation, cancellationToken).ConfigureAwait(false);
+            updates.Complete();
+        }
+        catch (Exception error)
+        {
+            operation.Fail(error);
+            if (error is OperationCanceledException)
+                Log.Cancelled(_model.Logger, _model.ModelId, responseId, operation.Elapsed.TotalSeconds);
+            else
+                Log.Failed(_model.Logger, error, _model.ModelId, responseId);
+            updates.Complete(error);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using ChatGLM.Models;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Extensions.AI;
+
+/// <summary>One model of an application: where it is, how it is held, and how it answers where a request does not say. The names are also the keys of a configuration section.</summary>
+public sealed class ChatGLMOptions
+{
+    /// <summary>A snapshot folder, or a repo id such as <c>THUDM/chatglm3-6b</c>. Required.</summary>
+    public string? Model { get; set; }
+
+    /// <summary>The name under which requests and telemetry know the model; null for <see cref="Model"/>, of a folder its last part.</summary>
+    public string? ModelId { get; set; }
+
+    /// <summary>The branch, tag or commit of a repo; null for its main branch.</summary>
+    public string? Revision { get; set; }
+
+    /// <summary>The Hugging Face cache; null for where its tools keep it.</summary>
+    public string? CacheDir { get; set; }
+
+    /// <summary>Whether nothing may be downloaded.</summary>
+    public bool LocalFilesOnly { get; set; }
+
+    /// <summary>The element type to hold the weights in: Float32, Float16 or BFloat16; null for the files' own.</summary>
+    public DType? Dtype { get; set; }
+
+    /// <summary>The threads that compute; null for all processors.</summary>
+    public int? Threads { get; set; }
+
+    /// <summary>The most tokens of an answer where a request does not say; null for what the model's positions allow.</summary>
+    public int? MaxOutputTokens { get; set; }
+
+    /// <summary>The temperature where a request does not say; 0 takes the best token always. Null for the model's own.</summary>
+    public float? Temperature { get; set; }
+
+    /// <summary>The mass of best tokens to draw from where a request does not say; null for the model's own.</summary>
+    public float? TopP { get; set; }
+
+    /// <summary>The number of best tokens to draw from where a request does not say, 0 for all; null for the model's own.</summary>
+    public int? TopK { get; set; }
+
+    /// <summary>Above 1, tokens that prompt and answer hold already become less likely; null for the model's own.</summary>
+    public float? RepetitionPenalty { get; set; }
+
+    /// <summary>The requests that may wait for the model; one more is refused with a <see cref="ModelBusyException"/>.</summary>
+    public int MaxQueueLength { get; set; } = 64;
+
+    /// <summary>The conversations whose keys and values are kept, so that their next turn reads only what is new; 0 for none. A request with a seed never uses them.</summary>
+    public int MaxCachedConversations { get; set; } = 4;
+
+    /// <summary>Changes anything else about how the model is loaded, such as its backend or progress. Not part of a configuration section.</summary>
+    public Func<ModelOptions, ModelOptions>? ConfigureModel { get; set; }
+
+    /// <summary>Called once with the loaded model, before its first request: put an adapter on it here. Not part of a configuration section.</summary>
+    public Action<ChatGLMForConditionalGeneration>? PrepareModel { get; set; }
+
+    internal string Name => ModelId ?? (Directory.Exists(Model) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model))) : Model) ?? "chatglm";
+
+    internal ModelOptions ToModelOptions() => new()
+    {
+        Revision = Revision,
+        CacheDir = CacheDir,
+        LocalFilesOnly = LocalFilesOnly,
+        Dtype = Dtype,
+        Backend = Threads is { } threads ? new CpuBackend(new CpuBackendOptions { Threads = threads }) : null,
+    };
+}

@@ -1,0 +1,153 @@
+using System.Diagnostics.Metrics;
+using ChatGLM.Models;
+using ChatGLM.Tokenizers;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace ChatGLM.Extensions.AI;
+
+/// <summary>
+/// One model for many clients and requests. It loads at the first request, answers one request at a time with all its threads, in the order in which they came, and refuses what is beyond
+/// <see cref="ChatGLMOptions.MaxQueueLength"/>. Safe for use from several threads. Disposing it ends the request under way and gives the memory back.
+/// </summary>
+public sealed class SharedModel : IDisposable, IAsyncDisposable
+{
+    private readonly RequestQueue _queue;
+    private readonly CancellationTokenSource _disposing = new();
+    private readonly Lazy<Task> _disposed;
+    private volatile LoadedModel? _loaded;
+
+    /// <summary>Describes a model that loads at its first request.</summary>
+    /// <param name="options">Where the model is, and how it answers. Not to be changed afterwards.</param>
+    /// <param name="loggers">Told about loading and requests; null for nobody.</param>
+    /// <param name="meters">Where the meter comes from; null for one of its own.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">A field has a value that cannot be used.</exception>
+    public SharedModel(ChatGLMOptions options, ILoggerFactory? loggers = null, IMeterFactory? meters = null)
+        : this(options, null, loggers, meters)
+    {
+    }
+
+    /// <summary>Shares a model that is loaded already. It stays the caller's to dispose, after this.</summary>
+    /// <param name="model">The model. Nothing else may use it meanwhile.</param>
+    /// <param name="tokenizer">The tokenizer of the same snapshot.</param>
+    /// <param name="options">How it answers; null for the defaults. What says how to load is not looked at.</param>
+    /// <param name="loggers">Told about requests; null for nobody.</param>
+    /// <param name="meters">Where the meter comes from; null for one of its own.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">A field has a value that cannot be used.</exception>
+    public SharedModel(
+        ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, ChatGLMOptions? options = null, ILoggerFactory? loggers = null, IMeterFactory? meters = null)
+        : this(
+            options ??= new ChatGLMOptions(),
+            new LoadedModel(NotNull(model), NotNull(tokenizer), options.MaxCachedConversations, ownsModel: false),
+            loggers,
+            meters)
+    {
+    }
+
+    private SharedModel(ChatGLMOptions options, LoadedModel? loaded, ILoggerFactory? loggers, IMeterFactory? meters)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ChatGLMOptionsValidator.ThrowIfInvalid(options, requiresModel: loaded is null);
+        Options = options;
+        ModelId = options.ModelId is null && options.Model is null && loaded?.Tokenizer.NameOrPath is { Length: > 0 } name ? name : options.Name;
+        _loaded = loaded;
+        _queue = new RequestQueue(ModelId, options.MaxQueueLength);
+        Logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<SharedModel>();
+        Telemetry = new Telemetry(ModelId, meters);
+        _disposed = new Lazy<Task>(DisposeOnceAsync);
+    }
+
+    /// <summary>The name under which requests and telemetry know the model.</summary>
+    public string ModelId { get; }
+
+    /// <summary>Whether the model is in memory.</summary>
+    public bool IsLoaded => _loaded is not null;
+
+    /// <summary>The requests that wait for their turn, without the one that has it.</summary>
+    public int QueueLength => _queue.Length;
+
+    internal ChatGLMOptions Options { get; }
+
+    internal ILogger Logger { get; }
+
+    internal Telemetry Telemetry { get; }
+
+    /// <summary>Loads the model before anybody asks, such as at the start of a server.</summary>
+    /// <param name="cancellationToken">Ends the wait, or the loading between two tensors.</param>
+    public Task LoadAsync(CancellationToken cancellationToken = default) => RunAsync((_, _) => Task.FromResult(true), null, cancellationToken);
+
+    /// <summary>Runs work that needs the model, on a worker thread, when its turn comes.</summary>
+    /// <param name="work">The work. It must not ask for the model again, which would wait for itself, and must not keep it.</param>
+    /// <param name="cancellationToken">Ends the wait; the work gets it too, joined with the end of this object.</param>
+    /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
+    public Task<TResult> RunAsync<TResult>(Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        return RunAsync((loaded, cancellation) => Task.FromResult(work(loaded.Model, loaded.Tokenizer, cancellation)), null, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _disposed.Value.GetAwaiter().GetResult();
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => new(_disposed.Value);
+
+    internal async Task<TResult> RunAsync<TResult>(Func<LoadedModel, CancellationToken, Task<TResult>> work, Telemetry.Operation? operation, CancellationToken cancellationToken)
+    {
+        await _queue.EnterAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            operation?.TurnBegins();
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
+            return await Task.Run(() => work(_loaded ??= Load(ending.Token), ending.Token), ending.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_disposing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ObjectDisposedException(nameof(SharedModel));
+        }
+        finally
+        {
+            _queue.Leave();
+        }
+    }
+
+    private LoadedModel Load(CancellationToken cancellationToken)
+    {
+        Log.Loading(Logger, ModelId, Options.Model!);
+        ChatGLMForConditionalGeneration? model = null;
+        try
+        {
+            var how = Options.ToModelOptions();
+            how = (Options.ConfigureModel?.Invoke(how) ?? how) with { CancellationToken = cancellationToken };
+            model = AutoModel.FromPretrained(Options.Model!, how.Logger is null ? how with { Logger = Logger } : how);
+            var tokenizer = AutoTokenizer.FromPretrained(
+                Options.Model!, new TokenizerOptions { Revision = how.Revision, CacheDir = how.CacheDir, LocalFilesOnly = how.LocalFilesOnly, Hub = how.Hub });
+            Options.PrepareModel?.Invoke(model);
+            Log.Loaded(Logger, ModelId, (model.LoadReport?.Bytes ?? 0) / 1e6, model.LoadReport?.Seconds ?? 0);
+            return new LoadedModel(model, tokenizer, Options.MaxCachedConversations, ownsModel: true);
+        }
+        catch (Exception error)
+        {
+            model?.Dispose();
+            if (error is not OperationCanceledException)
+                Log.LoadFailed(Logger, error, ModelId);
+            throw;
+        }
+    }
+
+    private async Task DisposeOnceAsync()
+    {
+        var idle = _queue.CloseAsync();
+        await _disposing.CancelAsync().ConfigureAwait(false);
+        await idle.ConfigureAwait(false);
+        _loaded?.Dispose();
+        Telemetry.Dispose();
+    }
+
+    private static T NotNull<T>(T value, [System.Runtime.CompilerServices.CallerArgumentExpression(nameof(value))] string? name = null)
+        where T : class
+    {
+        ArgumentNullException.ThrowIfNull(value, name);
+        return value;
+    }
+}

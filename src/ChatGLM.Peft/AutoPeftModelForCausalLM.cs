@@ -1,0 +1,30 @@
+using ChatGLM.Models;
+
+namespace ChatGLM.Peft;
+
+/// <summary>Loads an adapter together with the base model that it names.</summary>
+public static class AutoPeftModelForCausalLM
+{
+    /// <summary>Loads the base model of <c>base_model_name_or_path</c> and puts the adapter on it.</summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <param name="options">How to load the base; null for the defaults.</param>
+    /// <param name="adapterName">What to call the adapter.</param>
+    /// <param name="isTrainable">Whether it is to be trained on.</param>
+    /// <exception cref="AdapterConfigException">The configuration is missing or damaged, or names no base model.</exception>
+    public static PeftModelForCausalLM FromPretrained(string folder, ModelOptions? options = null, string adapterName = PeftModel.DefaultAdapterName, bool isTrainable = false)
+    {
+        var config = PeftConfig.FromPretrained(folder);
+        if (string.IsNullOrEmpty(config.BaseModelNameOrPath))
+            throw new AdapterConfigException(config.Origin, "base_model_name_or_path", "is empty. Load the base model with AutoModel, then use PeftModel.FromPretrained.");
+        var model = AutoModel.FromPretrained(config.BaseModelNameOrPath, config.Revision is null ? options : (options ?? new ModelOptions()) with { Revision = config.Revision });
+        try
+        {
+            return PeftModel.FromPretrained(model, folder, adapterName, isTrainable);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+}

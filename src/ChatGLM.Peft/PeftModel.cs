@@ -1,0 +1,194 @@
+using ChatGLM.Models;
+using ChatGLM.Peft.Lora;
+using ChatGLM.Peft.Tuners;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Peft;
+
+/// <summary>
+/// A base model with adapters (<c>peft.PeftModel</c>). The adapters stand inside the base model, so that whatever is called on it goes through them too. Its parameters have Python's names,
+/// such as <c>base_model.model.transformer.layers.0.attention.query_key_value.lora_A.default.weight</c>. Disposing it disposes the base model: they are one.
+/// </summary>
+/// <remarks>For one thread at a time while adapters are changed; forward passes in between may run on several.</remarks>
+public partial class PeftModel : Module
+{
+    /// <summary>The name of an adapter that is given none.</summary>
+    public const string DefaultAdapterName = "default";
+
+    private readonly List<(string Name, PeftConfig Config)> _adapters = [];
+    private readonly SavedModules _saved;
+    private List<(string Path, ITunerLayer Layer)> _layers = [];
+    private IReadOnlyList<string> _active = [];
+    private IReadOnlyList<string> _merged = [];
+    private int _disabled;
+
+    private protected PeftModel(PreTrainedModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model.NamedModules().Any(m => m.Module is ITunerLayer))
+            throw new TargetModulesException("The model has adapters already. Use AddAdapter or LoadAdapter of the PeftModel that it belongs to, or Unload them first.");
+        BaseModel = model;
+        _saved = new SavedModules(model);
+        Child("base_model", new Tuner(model));
+    }
+
+    /// <summary>The model that the adapters stand in.</summary>
+    public PreTrainedModel BaseModel { get; }
+
+    /// <summary>The adapters by name, in the order in which they were added.</summary>
+    public IReadOnlyDictionary<string, PeftConfig> PeftConfigs => _adapters.ToDictionary(a => a.Name, a => a.Config, StringComparer.Ordinal);
+
+    /// <summary>The adapters that take part.</summary>
+    public IReadOnlyList<string> ActiveAdapters => _active;
+
+    /// <summary>The adapters that are merged into the weights now.</summary>
+    public IReadOnlyList<string> MergedAdapters => _merged;
+
+    /// <summary>Whether the adapters are switched off by <see cref="DisableAdapter"/>.</summary>
+    public bool IsDisabled => _disabled > 0;
+
+    /// <summary>Puts an adapter on a model and freezes the model's own parameters (<c>get_peft_model</c>).</summary>
+    internal static PeftModel Create(PreTrainedModel model, PeftConfig config, string adapterName)
+    {
+        PeftModel peft = model is ChatGLMForConditionalGeneration answering ? new PeftModelForCausalLM(answering) : new PeftModel(model);
+        peft.Add(adapterName, config, weights: null);
+        peft.SetAdapter(adapterName);
+        return peft;
+    }
+
+    /// <summary>Scores every position, and computes the loss if labels are given, through the active adapters.</summary>
+    /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>
+    public ModelOutput Forward(ModelInputs inputs) => BaseModel.Forward(inputs);
+
+    /// <summary>Adds an adapter with first values of its own. It is not active until <see cref="SetAdapter"/>. A failure leaves the model as it was.</summary>
+    /// <param name="adapterName">A new name, without points and slashes.</param>
+    /// <param name="config">What to add.</param>
+    /// <exception cref="AdapterNameException">There is an adapter of this name, or it cannot be a name.</exception>
+    /// <exception cref="AdapterConfigException">The configuration holds values that no adapter can have.</exception>
+    /// <exception cref="TargetModulesException">No module matches, or one that takes no adapter.</exception>
+    public void AddAdapter(string adapterName, PeftConfig config) => Add(adapterName, config, weights: null);
+
+    /// <summary>Makes adapters the ones that take part, and the only ones that are trained. Merged ones are unmerged first.</summary>
+    /// <param name="adapterNames">One adapter, or several whose changes add up.</param>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    public void SetAdapter(params IReadOnlyList<string> adapterNames)
+    {
+        ArgumentNullException.ThrowIfNull(adapterNames);
+        foreach (var name in adapterNames)
+            Config(name);
+        if (_saved.Conflict(adapterNames) is { } path)
+            throw new TargetModulesException($"The adapters {PeftException.List(adapterNames)} have each trained their own '{path}' (modules_to_save): only one of them can be active.");
+        UnmergeAdapter();
+        Activate([.. adapterNames.Distinct()]);
+    }
+
+    /// <summary>Removes an adapter. If it was the only active one, the first of the others becomes active. Biases that it has trained stay in the base model.</summary>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    public void DeleteAdapter(string adapterName)
+    {
+        Config(adapterName);
+        UnmergeAdapter();
+        _adapters.RemoveAll(a => a.Name == adapterName);
+        var left = _active.Where(name => name != adapterName).ToList();
+        if (left.Count == 0 && _adapters.Count > 0)
+            left.Add(_adapters[0].Name);
+        Activate(left);
+        foreach (var (path, layer) in _layers.ToList())
+        {
+            layer.Delete(adapterName);
+            if (!layer.Adapters.Any())
+                RemoveLayer(path, layer);
+        }
+
+        _saved.Delete(adapterName);
+    }
+
+    /// <summary>Switches the adapters off until the result is disposed. As in peft, trained biases and <see cref="PeftConfig.ModulesToSave"/> stay on. Merged adapters are left out too.</summary>
+    public AdapterScope DisableAdapter()
+    {
+        _disabled++;
+        _layers.ForEach(l => l.Layer.Enable(false));
+        return new AdapterScope(this);
+    }
+
+    /// <summary>Counts the parameters of base and adapters.</summary>
+    public TrainableParameters CountParameters()
+    {
+        long trainable = 0, all = _saved.Aside.Sum(t => t.ElementCount);
+        foreach (var (_, parameter) in NamedParameters())
+        {
+            all += parameter.ElementCount;
+            trainable += parameter.RequiresGrad ? parameter.ElementCount : 0;
+        }
+
+        return new TrainableParameters(trainable, all);
+    }
+
+    /// <summary>Writes how many parameters are trained, as peft does.</summary>
+    /// <param name="writer">Where to; the console if null.</param>
+    public void PrintTrainableParameters(TextWriter? writer = null) => (writer ?? Console.Out).WriteLine(CountParameters().ToString());
+
+    internal void EndDisable()
+    {
+        if (--_disabled == 0)
+            _layers.ForEach(l => l.Layer.Enable(true));
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            UnmergeAdapter();
+            foreach (var tensor in _saved.Aside.ToList())
+                tensor.Dispose();
+            BaseModel.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    /// <summary>The configuration of an adapter.</summary>
+    private PeftConfig Config(string adapterName)
+    {
+        ArgumentNullException.ThrowIfNull(adapterName);
+        return _adapters.Find(a => a.Name == adapterName).Config ?? throw AdapterNameException.Unknown(adapterName, _adapters.Select(a => a.Name));
+    }
+
+    private static ITuner TunerOf(PeftConfig config) => config.PeftType switch
+    {
+        PeftType.Lora => new LoraTuner(),
+        var other => throw new AdapterConfigException(config.Origin, "peft_type", $"is {other}, which this version does not know."),
+    };
+
+    private void Activate(IReadOnlyList<string> adapters)
+    {
+        _active = adapters;
+        _layers.ForEach(l => l.Layer.Activate(adapters));
+        _saved.Activate(adapters);
+        // Only what is active is trained; a frozen parameter costs neither a gradient nor what its gradient would need.
+        BaseModel.RequiresGrad(false);
+        foreach (var (name, config) in _adapters)
+        {
+            var isTrained = adapters.Contains(name) && !config.InferenceMode;
+            foreach (var tensor in _layers.SelectMany(l => l.Layer.Parameters(name)).Select(p => p.Tensor).Concat(_saved.Parameters(name).Select(p => p.Tensor)))
+                tensor.RequiresGrad = isTrained;
+            if (!isTrained)
+                continue;
+            foreach (var (_, bias) in Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(name)).Select(l => l.Path)))
+                bias.RequiresGrad = true;
+        }
+    }
+
+    private void RemoveLayer(string path, ITunerLayer layer)
+    {
+        BaseModel.ReplaceModule(path, layer.Unload());
+        _layers.RemoveAll(l => l.Layer == layer);
+    }
+
+    /// <summary>What Python calls LoraModel: the part of a parameter's name between <c>base_model</c> and the base model's own names.</summary>
+    private sealed class Tuner : Module
+    {
+        public Tuner(PreTrainedModel model) => Child("model", model);
+    }
+}

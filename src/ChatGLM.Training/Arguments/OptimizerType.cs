@@ -1,0 +1,23 @@
+namespace ChatGLM.Training;
+
+/// <summary>The optimizers of a run (transformers' <c>OptimizerNames</c>).</summary>
+public enum OptimizerType
+{
+    /// <summary><c>adamw_torch</c>: PyTorch's AdamW.</summary>
+    AdamwTorch,
+
+    /// <summary><c>adamw_torch_fused</c>: the same here, where every AdamW step is one kernel.</summary>
+    AdamwTorchFused,
+
+    /// <summary><c>adamw_hf</c>: transformers' own AdamW.</summary>
+    AdamwHf,
+
+    /// <summary><c>adafactor</c>: Adafactor with the given learning rate, without its own scaling.</summary>
+    Adafactor,
+
+    /// <summary><c>sgd</c>: plain stochastic gradient descent.</summary>
+    Sgd,
+
+    /// <summary><c>adagrad</c>: Adagrad.</summary>
+    Adagrad,
+}

@@ -1,0 +1,70 @@
+namespace ChatGLM.Training;
+
+/// <summary>Is told what the training loop does, and may change what it does next (transformers' <c>TrainerCallback</c>). Override what is of interest.</summary>
+public abstract class TrainerCallback
+{
+    /// <summary>The trainer has been made.</summary>
+    public virtual void OnInitEnd(TrainerContext context)
+    {
+    }
+
+    /// <summary>Training begins.</summary>
+    public virtual void OnTrainBegin(TrainerContext context)
+    {
+    }
+
+    /// <summary>Training has ended.</summary>
+    public virtual void OnTrainEnd(TrainerContext context)
+    {
+    }
+
+    /// <summary>An epoch begins.</summary>
+    public virtual void OnEpochBegin(TrainerContext context)
+    {
+    }
+
+    /// <summary>An epoch has ended.</summary>
+    public virtual void OnEpochEnd(TrainerContext context)
+    {
+    }
+
+    /// <summary>The first batch of an optimizer step begins.</summary>
+    public virtual void OnStepBegin(TrainerContext context)
+    {
+    }
+
+    /// <summary>A batch that is not the last of an optimizer step has ended.</summary>
+    public virtual void OnSubstepEnd(TrainerContext context)
+    {
+    }
+
+    /// <summary>An optimizer step has ended.</summary>
+    public virtual void OnStepEnd(TrainerContext context)
+    {
+    }
+
+    /// <summary>An evaluation has ended; the metrics are its.</summary>
+    public virtual void OnEvaluate(TrainerContext context)
+    {
+    }
+
+    /// <summary>A prediction has ended; the metrics are its.</summary>
+    public virtual void OnPredict(TrainerContext context)
+    {
+    }
+
+    /// <summary>A batch of an evaluation or prediction has ended.</summary>
+    public virtual void OnPredictionStep(TrainerContext context)
+    {
+    }
+
+    /// <summary>A checkpoint has been saved.</summary>
+    public virtual void OnSave(TrainerContext context)
+    {
+    }
+
+    /// <summary>Something has been logged; the metrics are the entry.</summary>
+    public virtual void OnLog(TrainerContext context)
+    {
+    }
+}
