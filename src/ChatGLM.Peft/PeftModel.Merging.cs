@@ -54,12 +54,16 @@ public partial class PeftModel
     public PreTrainedModel MergeAndUnload(params IReadOnlyList<string> adapterNames)
     {
         ArgumentNullException.ThrowIfNull(adapterNames);
-        RequireOwnWeights(adapterNames.Count > 0 ? adapterNames : _active);
-        MergeAdapter(adapterNames);
+        var names = adapterNames.Count > 0 ? adapterNames : _active;
+        RequireOwnWeights(names);
+        if (_saved.Conflict(names) is { } path)
+            throw new AdapterMergeException($"The adapters {PeftException.List(names)} have each trained their own '{path}' (modules_to_save): only one of them can stay. Nothing was changed.");
+        MergeAdapter(names);
+        _saved.Activate(names);
         return TakeAllAway();
     }
 
-    /// <summary>Takes all adapters away without merging. Trained biases stay, as does nothing else. This object is not used after.</summary>
+    /// <summary>Takes all adapters away without merging. Only trained biases stay. This object is not used after.</summary>
     /// <returns>The base model.</returns>
     public PreTrainedModel Unload()
     {

@@ -103,11 +103,13 @@ public partial class PeftModel : Module
         _saved.Delete(adapterName);
     }
 
-    /// <summary>Switches the adapters off until the result is disposed. As in peft, trained biases and <see cref="PeftConfig.ModulesToSave"/> stay on. Merged adapters are left out too.</summary>
+    /// <summary>Switches the adapters off until the result is disposed, merged ones and <see cref="PeftConfig.ModulesToSave"/> too. As in peft, trained biases stay on: they are the
+    /// base model's own.</summary>
     public AdapterScope DisableAdapter()
     {
         _disabled++;
         _layers.ForEach(l => l.Layer.Enable(false));
+        _saved.Activate([]);
         return new AdapterScope(this);
     }
 
@@ -130,8 +132,10 @@ public partial class PeftModel : Module
 
     internal void EndDisable()
     {
-        if (--_disabled == 0)
-            _layers.ForEach(l => l.Layer.Enable(true));
+        if (--_disabled > 0)
+            return;
+        _layers.ForEach(l => l.Layer.Enable(true));
+        _saved.Activate(_active);
     }
 
     /// <inheritdoc/>
@@ -165,7 +169,7 @@ public partial class PeftModel : Module
     {
         _active = adapters;
         _layers.ForEach(l => l.Layer.Activate(adapters));
-        _saved.Activate(adapters);
+        _saved.Activate(IsDisabled ? [] : adapters);
         // Only what is active is trained; a frozen parameter costs neither a gradient nor what its gradient would need.
         BaseModel.RequiresGrad(false);
         foreach (var (name, config) in _adapters)

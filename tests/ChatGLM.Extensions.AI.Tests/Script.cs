@@ -23,7 +23,8 @@ internal sealed class Script(IReadOnlyList<int> tokens) : LogitsProcessor
     public ChatOptions Options(ChatOptions? options = null)
     {
         var result = options?.Clone() ?? new ChatOptions();
-        result.RawRepresentationFactory = _ => new GlmOptions { Generation = new GenerationConfig { MaxNewTokens = 400 }, Processors = [this] };
+        result.MaxOutputTokens ??= 400;
+        result.RawRepresentationFactory = _ => new GlmOptions { Processors = [this] };
         return result;
     }
 

@@ -30,6 +30,7 @@ internal sealed class TinySnapshot : IDisposable
                 MultiQueryGroupNum = 2,
             };
         using var model = AutoModel.FromConfig(config, new ModelOptions { Seed = seed });
+        model.GenerationConfig = model.GenerationConfig with { EosTokenId = [isFirst ? tokenizer.EopTokenId : tokenizer.EosTokenId] }; // as the published snapshots have it
         model.SavePretrained(Path);
     }
 

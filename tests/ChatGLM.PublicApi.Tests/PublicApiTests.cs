@@ -9,6 +9,7 @@ public sealed class PublicApiTests
     [InlineData("ChatGLM.Tensors")]
     [InlineData("ChatGLM.Core")]
     [InlineData("ChatGLM.Extensions.AI")]
+    [InlineData("ChatGLM.Peft")]
     public void The_public_surface_is_the_one_that_is_written_down(string package)
     {
         var file = Path.Combine(RepositoryRoot(), "docs", "api", package + ".txt");

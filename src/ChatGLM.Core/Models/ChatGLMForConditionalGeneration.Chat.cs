@@ -7,7 +7,8 @@ namespace ChatGLM.Models;
 /// <content>Chat.</content>
 public abstract partial class ChatGLMForConditionalGeneration
 {
-    /// <summary>The generation options that the reference's chat methods use: sampled, with top_p 0.7 and temperature 0.95 for ChatGLM-6B, 0.8 and 0.8 for ChatGLM2 and 3.</summary>
+    /// <summary>The generation options that the reference's chat methods use: sampled, with top_p 0.7 and temperature 0.95 for ChatGLM-6B, 0.8 and 0.8 for ChatGLM2 and 3. They
+    /// name no end of sequence: a chat ends where the tokenizer says, which for ChatGLM3 is at more tokens than its generation_config.json names.</summary>
     public abstract GenerationConfig ChatGenerationConfig { get; }
 
     /// <summary>Starts a conversation that keeps history and cache between its turns.</summary>

@@ -40,7 +40,7 @@ internal sealed partial class CheckpointWeights
             throw new CheckpointException(scale.File, $"the scales '{scaleName}' hold {scale.DType}, expected float16, bfloat16 or float32.");
         }
 
-        if (!fits)
+        if (!fits || IsDoomed)
             return new DenseWeight(Placeholder([outFeatures, inFeatures]));
         var integers = Take(checkpoint.Read(entry.Name, Backend));
         Report(entry);

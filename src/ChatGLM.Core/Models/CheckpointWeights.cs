@@ -54,7 +54,7 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
 
     private bool IsDoomed => Missing.Count > 0 || Misshaped.Count > 0;
 
-    /// <summary>The tensor, in a type or in its own; null, with a note, if its shape is another one.</summary>
+    /// <summary>The tensor, in a type or in its own; null if its shape is another one, which is noted, or if the load fails anyway.</summary>
     private Tensor? Read(CheckpointEntry entry, in Shape shape, DType? dtype)
     {
         if (!HasShape(entry, shape))

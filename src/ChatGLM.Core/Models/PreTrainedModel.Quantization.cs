@@ -19,7 +19,19 @@ public abstract partial class PreTrainedModel
             throw new ArgumentOutOfRangeException(nameof(bits), bits, "ChatGLM models are quantized to 8 or 4 bits.");
         if (Config.QuantizationBit != 0 && Config.QuantizationBit != bits)
             throw new QuantizationException(GetType().Name, $"it has {Config.QuantizationBit} bits per weight and cannot be given {bits}: load the snapshot without quantization, and quantize that.");
-        var quantizer = new RowQuantizer(Config, bits);
+        // The gate stays closed: no pass may read a weight that is being given back.
+        lock (_passGate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_passes > 0)
+                throw new QuantizationException(GetType().Name, "it is computing on another thread. Quantize it before it is used, or when it is done.");
+            QuantizeLayers(new RowQuantizer(Config, bits), cancellationToken);
+            Config = Config with { QuantizationBit = bits };
+        }
+    }
+
+    private void QuantizeLayers(RowQuantizer quantizer, CancellationToken cancellationToken)
+    {
         var layers = Quantizable(quantizer);
         using var unscoped = TensorScope.Suspend();
         foreach (var (path, layer, dense) in layers)
@@ -29,8 +41,6 @@ public abstract partial class PreTrainedModel
             dense.Tensor.ZeroGrad();
             dense.Tensor.Dispose();
         }
-
-        Config = Config with { QuantizationBit = bits };
     }
 
     /// <summary>The layers to quantize, all of them checked before the first is changed.</summary>

@@ -52,10 +52,11 @@ internal sealed class LoraEmbedding(Embedding baseLayer) : Embedding(baseLayer.W
         var merging = adapters.Select(_adapters.Find).OfType<LoraAdapter>().ToArray();
         if (merging.Length == 0)
             return;
-        _merged = MergedWeight.Compute(Weight, path, wide =>
+        _merged = MergedWeight.Compute(Weight, path, (wide, start, rows) =>
         {
+            var backend = wide.Backend;
             foreach (var adapter in merging)
-                wide.Backend.AddInPlace(wide, wide.Backend.MatMul(adapter.A, adapter.B, transposeA: true, transposeB: true), adapter.Scaling);
+                backend.AddInPlace(wide, backend.MatMul(backend.Slice(adapter.A, 1, start, rows), adapter.B, transposeA: true, transposeB: true), adapter.Scaling);
             return wide;
         });
     }

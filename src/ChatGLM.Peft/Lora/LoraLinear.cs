@@ -35,11 +35,7 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : L
 
     public LoraAdapter? Find(string adapter) => _adapters.Find(adapter);
 
-    public void Add(string adapter, IAdapter value)
-    {
-        var lora = (LoraAdapter)value;
-        _adapters.Add(adapter, lora);
-    }
+    public void Add(string adapter, IAdapter value) => _adapters.Add(adapter, (LoraAdapter)value);
 
     public void Delete(string adapter) => _adapters.Delete(adapter);
 
@@ -56,14 +52,14 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : L
         var merging = adapters.Select(_adapters.Find).OfType<LoraAdapter>().ToArray();
         if (merging.Length == 0)
             return;
-        var merged = MergedWeight.Compute(((DenseWeight)Weight).Tensor, path, wide =>
+        var merged = MergedWeight.Compute(((DenseWeight)Weight).Tensor, path, (wide, start, rows) =>
         {
+            var backend = wide.Backend;
             foreach (var adapter in merging)
             {
-                var delta = wide.Backend.MatMul(adapter.B, adapter.A);
-                wide.Backend.AddInPlace(wide, delta, adapter.Scaling);
+                backend.AddInPlace(wide, backend.MatMul(backend.Slice(adapter.B, 0, start, rows), adapter.A), adapter.Scaling);
                 if (adapter.Magnitude is { } magnitude)
-                    wide = DoraNorm.ScaleRows(wide, magnitude);
+                    wide = DoraNorm.ScaleRows(wide, backend.Slice(magnitude, 0, start, rows));
             }
 
             return wide;

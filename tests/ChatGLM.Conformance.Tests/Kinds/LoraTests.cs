@@ -11,8 +11,6 @@ namespace ChatGLM.Conformance.Tests.Kinds;
 /// <summary>LoRA adapters that peft has saved: loaded, switched off, merged, trained through and written again.</summary>
 public sealed class LoraTests(ITestOutputHelper output)
 {
-    private const string Prefix = "base_model.model.";
-
     [ConformanceTheory("lora"), CasesOf("lora")]
     public void Gives_the_recorded_logits_with_without_and_after_merging(string caseName)
     {
@@ -32,7 +30,9 @@ public sealed class LoraTests(ITestOutputHelper output)
         using (peft.DisableAdapter())
         {
             var disabled = peft.Forward(inputs).Logits.ToFloatArray();
-            if (tensors.Contains("logits.disabled"))
+            // Where modules are saved, the recording ran with originals that it had changed at random and that no file holds: peft 0.5 counted them as trainable. What it shows
+            // is that originals are what runs, and ours are the base's.
+            if (tensors.Contains("logits.disabled") && peft.PeftConfigs["default"].ModulesToSave is null)
                 closeness.Check("logits.disabled", disabled, tensors.Floats("logits.disabled"));
             else
                 disabled.Should().Equal(plainLogits, "without the adapter the base answers, bit for bit");

@@ -172,15 +172,6 @@ public sealed class LoadTests
     }
 
     [Fact]
-    public void A_quantized_snapshot_is_refused_by_name()
-    {
-        using var folder = new TemporaryFolder();
-        TinyModels.Save(folder, TinyModels.Second);
-        (AutoConfig.FromPretrained(folder.Path) with { QuantizationBit = 4 }).SavePretrained(folder.Path);
-        FluentActions.Invoking(() => AutoModel.FromPretrained(folder.Path)).Should().Throw<UnsupportedModelException>().WithMessage("*quantization_bit*");
-    }
-
-    [Fact]
     public void Loading_reports_progress_and_stops_when_asked()
     {
         using var folder = new TemporaryFolder();

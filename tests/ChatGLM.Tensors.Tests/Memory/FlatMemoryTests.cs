@@ -129,7 +129,15 @@ public sealed class FlatMemoryTests
         public void Note(int step)
         {
             // Whatever the collector found until now was dropped by the loop before.
-            _buffers.Add(pool.LoanedBuffers + (pool.RecoveredBuffers - _recoveredBefore) - ((long)DroppedPerStep * (step + 1)));
+            long recovered, loaned;
+            do
+            {
+                // Another test's allocation may start a collection between two reads.
+                GC.WaitForPendingFinalizers();
+                (recovered, loaned) = (pool.RecoveredBuffers, pool.LoanedBuffers);
+            }
+            while (recovered != pool.RecoveredBuffers);
+            _buffers.Add(loaned + (recovered - _recoveredBefore) - ((long)DroppedPerStep * (step + 1)));
             if (step is 2 or Steps / 2 or Steps - 1)
             {
                 Collect();

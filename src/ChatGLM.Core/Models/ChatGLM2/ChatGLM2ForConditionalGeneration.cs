@@ -17,7 +17,7 @@ internal sealed class ChatGLM2ForConditionalGeneration : ChatGLMForConditionalGe
     private protected override Tensor Score(Tensor hidden) => _transformer.Value.Score(hidden);
 
     /// <inheritdoc/>
-    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(8192, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.8, Temperature = 0.8 };
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(8192, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.8, Temperature = 0.8 };
 
     internal override bool CanContinueFromCache => true;
 

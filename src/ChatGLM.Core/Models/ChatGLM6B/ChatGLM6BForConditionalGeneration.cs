@@ -28,7 +28,7 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     private protected override Tensor Score(Tensor hidden) => _lmHead.Value.Forward(hidden);
 
     /// <inheritdoc/>
-    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
+    public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
 
     // The first vocabulary begins with 20,000 image tokens.
     internal override int InvalidScoreToken => Config.VocabularySize == 150528 ? 20005 : base.InvalidScoreToken;

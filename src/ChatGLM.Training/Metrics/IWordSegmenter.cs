@@ -1,0 +1,8 @@
+namespace ChatGLM.Training;
+
+/// <summary>Splits text into the words that ROUGE compares. THUDM's script uses jieba's dictionary; an adapter to one like it goes here.</summary>
+public interface IWordSegmenter
+{
+    /// <summary>The words of a text, in order.</summary>
+    IReadOnlyList<string> Split(string text);
+}

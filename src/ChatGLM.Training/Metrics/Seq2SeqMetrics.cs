@@ -1,0 +1,51 @@
+using ChatGLM.Tokenizers;
+
+namespace ChatGLM.Training;
+
+/// <summary>The metrics of THUDM's script for <see cref="TrainerOptions.ComputeMetrics"/>: rouge-1, rouge-2, rouge-l and bleu-4, each the mean of per-row values times 100 with four decimals.</summary>
+public static class Seq2SeqMetrics
+{
+    private const int IgnoredLabel = -100;
+
+    /// <summary>A function that decodes predictions and labels, and compares them.</summary>
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    /// <param name="segmenter">Splits text into words; by characters if null.</param>
+    public static Func<EvalPrediction, IReadOnlyDictionary<string, double>> Of(ChatGLMTokenizer tokenizer, IWordSegmenter? segmenter = null)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        segmenter ??= new CharacterSegmenter();
+        return prediction => Compute(
+            prediction.Predictions.Zip(prediction.LabelIds, (predicted, label) => (Decode(tokenizer, predicted), Decode(tokenizer, label))),
+            segmenter);
+    }
+
+    /// <summary>Compares texts.</summary>
+    /// <param name="rows">What was written, and what should have been.</param>
+    /// <param name="segmenter">Splits text into words.</param>
+    public static IReadOnlyDictionary<string, double> Compute(IEnumerable<(string Predicted, string Label)> rows, IWordSegmenter segmenter)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(segmenter);
+        var (rouge1, rouge2, rougeL, bleu) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+        foreach (var (predicted, label) in rows)
+        {
+            var (words, wanted) = (segmenter.Split(predicted), segmenter.Split(label));
+            rouge1.Add(Percent(Rouge.N(wanted, words, 1)));
+            rouge2.Add(Percent(Rouge.N(wanted, words, 2)));
+            rougeL.Add(Percent(Rouge.L(wanted, words)));
+            bleu.Add(Percent(Bleu.Sentence([.. label.EnumerateRunes()], [.. predicted.EnumerateRunes()])));
+        }
+
+        double Mean(List<double> values) => values.Count == 0 ? 0 : values.Average();
+        return new Dictionary<string, double> { ["rouge-1"] = Mean(rouge1), ["rouge-2"] = Mean(rouge2), ["rouge-l"] = Mean(rougeL), ["bleu-4"] = Mean(bleu) };
+    }
+
+    /// <summary>The text of a row of ids, without special tokens and what does not count.</summary>
+    public static string Decode(ChatGLMTokenizer tokenizer, IReadOnlyList<int> ids)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return tokenizer.Decode([.. ids.Where(id => id != IgnoredLabel)], new DecodeOptions { SkipSpecialTokens = true });
+    }
+
+    private static double Percent(double value) => Math.Round(value * 100, 4);
+}

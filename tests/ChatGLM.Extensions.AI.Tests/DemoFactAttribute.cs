@@ -1,0 +1,14 @@
+namespace ChatGLM.Extensions.AI.Tests;
+
+/// <summary>A test over the demonstration model of the Chat sample; skipped in a checkout that lacks its weights.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class DemoFactAttribute : FactAttribute
+{
+    public DemoFactAttribute()
+    {
+        if (!File.Exists(Path.Combine(Snapshot, "model.safetensors")))
+            Skip = $"{Snapshot} holds no weights.";
+    }
+
+    public static string Snapshot { get; } = Path.Combine(TinySnapshot.RepositoryRoot(), "samples", "Chat", "Snapshot");
+}
