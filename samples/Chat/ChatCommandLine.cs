@@ -11,7 +11,7 @@ internal static class ChatCommandLine
 
     public static RootCommand Create(Func<SampleOptions, CancellationToken, Task<int>> run)
     {
-        var model = new Option<string>("--model", "-m") { Description = "A snapshot folder, or a repo id that the local Hugging Face cache holds. Default: the small model inside this sample." };
+        var model = new Option<string>("--model", "-m") { Description = "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small model inside this sample." };
         var dtype = new Option<string?>("--dtype") { Description = "Convert the weights. Default: as in the file, used in place." };
         dtype.AcceptOnlyFromAmong("float32", "float16", "bfloat16");
         var prompt = new Option<string?>("--prompt", "-p") { Description = "Answer this one question and end." };

@@ -120,7 +120,8 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
             var how = Options.ToModelOptions();
             how = (Options.ConfigureModel?.Invoke(how) ?? how) with { CancellationToken = cancellationToken };
             model = AutoModel.FromPretrained(Options.Model!, how.Logger is null ? how with { Logger = Logger } : how);
-            var tokenizer = AutoTokenizer.FromPretrained(model.LoadReport?.Folder ?? Options.Model!);
+            var tokenizer = AutoTokenizer.FromPretrained(
+                Options.Model!, new TokenizerOptions { Revision = how.Revision, CacheDir = how.CacheDir, LocalFilesOnly = how.LocalFilesOnly, Hub = how.Hub });
             Options.PrepareModel?.Invoke(model);
             Log.Loaded(Logger, ModelId, (model.LoadReport?.Bytes ?? 0) / 1e6, model.LoadReport?.Seconds ?? 0);
             return new LoadedModel(model, tokenizer, Options.MaxCachedConversations, ownsModel: true);

@@ -14,7 +14,7 @@ namespace ChatGLM.Formats;
 public sealed class Checkpoint : IDisposable
 {
     /// <summary>The weight files of a folder in transformers' order of preference.</summary>
-    private static readonly string[] WeightFiles = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+    internal static readonly string[] WeightFiles = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
     private readonly Dictionary<string, CheckpointEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);

@@ -1,3 +1,4 @@
+using ChatGLM.Hub;
 using ChatGLM.Models;
 using ChatGLM.Snapshots;
 
@@ -7,14 +8,30 @@ namespace ChatGLM;
 public static class AutoConfig
 {
     /// <summary>Reads <c>config.json</c>.</summary>
-    /// <param name="pathOrRepo">A snapshot folder, or a repo id such as <c>THUDM/chatglm2-6b</c> that the local Hugging Face cache holds.</param>
-    /// <exception cref="SnapshotNotFoundException">There is no such folder, and the cache does not hold such a repo.</exception>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id such as <c>THUDM/chatglm2-6b</c>, whose configuration is downloaded if the Hugging Face cache does not hold it.</param>
+    /// <param name="options">The revision, the cache and the hub, and what to change, as for <see cref="AutoModel"/>; null for the defaults.</param>
+    /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
+    /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
     /// <exception cref="ConfigException">The file is missing, damaged, or holds values that no model can have.</exception>
     /// <exception cref="UnsupportedModelException">The file describes another kind of model.</exception>
-    public static ChatGLMConfig FromPretrained(string pathOrRepo)
+    public static ChatGLMConfig FromPretrained(string pathOrRepo, ModelOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
-        return FromFolder(SnapshotLocator.Find(pathOrRepo, revision: null, cacheDir: null));
+        options ??= new ModelOptions();
+        return options.Apply(FromFolder(SnapshotResolver.Resolve(
+            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Config, options.CancellationToken)));
+    }
+
+    /// <summary>Does what <see cref="FromPretrained"/> does without holding the caller's thread while the file is downloaded.</summary>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id.</param>
+    /// <param name="options">As for <see cref="AutoModel"/>; null for the defaults.</param>
+    /// <param name="cancellationToken">Stops the download.</param>
+    public static async Task<ChatGLMConfig> FromPretrainedAsync(string pathOrRepo, ModelOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        options ??= new ModelOptions();
+        return options.Apply(FromFolder(await SnapshotResolver.ResolveAsync(
+            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Config, cancellationToken).ConfigureAwait(false)));
     }
 
     internal static ChatGLMConfig FromFolder(string folder) => Read(ConfigReader.FromFile(Path.Combine(folder, "config.json")));

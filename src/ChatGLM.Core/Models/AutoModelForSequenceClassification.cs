@@ -7,11 +7,19 @@ namespace ChatGLM;
 public static class AutoModelForSequenceClassification
 {
     /// <summary>Loads a classifier. A head that the files lack, as those of a base model do, is made fresh, to be trained.</summary>
-    /// <param name="pathOrRepo">A snapshot folder, or a repo id that the local Hugging Face cache holds.</param>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it.</param>
     /// <param name="options">How to load; the number of classes can be set with <see cref="ModelOptions.ConfigOverrides"/>.</param>
     /// <exception cref="UnsupportedModelException">The snapshot is a ChatGLM-6B, which has no classifier.</exception>
     public static ChatGLMForSequenceClassification FromPretrained(string pathOrRepo, ModelOptions? options = null) =>
-        ModelLoader.Load(pathOrRepo, options, Create, name => name.StartsWith("classifier_head.", StringComparison.Ordinal));
+        ModelLoader.Load(pathOrRepo, options, Create, IsHead);
+
+    /// <summary>Does what <see cref="FromPretrained"/> does without holding the caller's thread while files are downloaded and read.</summary>
+    /// <param name="pathOrRepo">A snapshot folder, or a repo id.</param>
+    /// <param name="options">How to load; null for the defaults.</param>
+    /// <param name="cancellationToken">Stops the download and the loading, as the token of the options does.</param>
+    public static Task<ChatGLMForSequenceClassification> FromPretrainedAsync(
+        string pathOrRepo, ModelOptions? options = null, CancellationToken cancellationToken = default) =>
+        ModelLoader.LoadAsync(pathOrRepo, options, Create, IsHead, cancellationToken);
 
     /// <summary>Makes a classifier with fresh random weights.</summary>
     /// <param name="config">What to build.</param>
@@ -24,6 +32,8 @@ public static class AutoModelForSequenceClassification
         var generator = new TorchGenerator(options.Seed);
         return Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
     }
+
+    private static bool IsHead(string name) => name.StartsWith("classifier_head.", StringComparison.Ordinal);
 
     private static ChatGLMForSequenceClassification Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config is ChatGLM2Config second
         ? new ChatGLMForSequenceClassification(scope, second, generator)

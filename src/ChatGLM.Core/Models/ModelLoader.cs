@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChatGLM.Formats;
 using ChatGLM.Generation;
+using ChatGLM.Hub;
 using ChatGLM.Quantization;
 using ChatGLM.Snapshots;
 using ChatGLM.Tensors;
@@ -13,7 +14,7 @@ internal static partial class ModelLoader
 {
     public delegate TModel Create<TModel>(WeightScope scope, ChatGLMConfig config, TorchGenerator generator);
 
-    /// <param name="pathOrRepo">A folder, or a repo that the local cache holds.</param>
+    /// <param name="pathOrRepo">A folder, or a repo.</param>
     /// <param name="options">How to load.</param>
     /// <param name="create">Builds the model from its weights.</param>
     /// <param name="isFreshHead">Names of a head that a base model's files may lack.</param>
@@ -23,8 +24,44 @@ internal static partial class ModelLoader
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new ModelOptions();
         RequireFloat(options.Dtype);
+        // On the thread pool, so that a user interface's thread is not waited for by itself.
+        var folder = Directory.Exists(pathOrRepo)
+            ? Path.GetFullPath(pathOrRepo)
+            : Task.Run(() => FindAsync(pathOrRepo, options, options.CancellationToken), options.CancellationToken).GetAwaiter().GetResult();
+        return LoadFolder(folder, options, create, isFreshHead);
+    }
+
+    /// <summary>The same without holding a thread while files are on their way.</summary>
+    public static async Task<TModel> LoadAsync<TModel>(
+        string pathOrRepo, ModelOptions? options, Create<TModel> create, Func<string, bool>? isFreshHead, CancellationToken cancellationToken)
+        where TModel : PreTrainedModel
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        options ??= new ModelOptions();
+        RequireFloat(options.Dtype);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(options.CancellationToken, cancellationToken);
+        var token = either.Token;
+        var folder = await FindAsync(pathOrRepo, options, token).ConfigureAwait(false);
+        return await Task.Run(() => LoadFolder(folder, options with { CancellationToken = token }, create, isFreshHead), token).ConfigureAwait(false);
+    }
+
+    /// <summary>The configuration first: a model that cannot be loaded should not cost a download of twelve gigabytes.</summary>
+    private static async Task<string> FindAsync(string pathOrRepo, ModelOptions options, CancellationToken cancellationToken)
+    {
+        if (Directory.Exists(pathOrRepo))
+            return Path.GetFullPath(pathOrRepo);
+        var stored = AutoConfig.FromFolder(await ResolveAsync(SnapshotParts.Config).ConfigureAwait(false));
+        RequireSameBits(stored, options.Apply(stored));
+        return await ResolveAsync(SnapshotParts.Config | SnapshotParts.Weights).ConfigureAwait(false);
+
+        Task<string> ResolveAsync(SnapshotParts parts) => SnapshotResolver.ResolveAsync(
+            pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, parts, cancellationToken);
+    }
+
+    private static TModel LoadFolder<TModel>(string folder, ModelOptions options, Create<TModel> create, Func<string, bool>? isFreshHead)
+        where TModel : PreTrainedModel
+    {
         var watch = Stopwatch.StartNew();
-        var folder = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
         var stored = AutoConfig.FromFolder(folder);
         var config = options.Apply(stored);
         RequireSameBits(stored, config);

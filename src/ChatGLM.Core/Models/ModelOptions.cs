@@ -1,3 +1,4 @@
+using ChatGLM.Hub;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
@@ -28,25 +29,28 @@ public sealed record ModelOptions
     /// <summary>What computes; null for the processor.</summary>
     public Backend? Backend { get; init; }
 
-    /// <summary>The branch, tag or commit of a repo in the local cache; null for <c>main</c>.</summary>
+    /// <summary>The branch, tag or commit of a repo; null for the hub's default, <c>main</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>The Hugging Face cache; null for where its tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
+    /// <summary>The cache; null for where <see cref="Hub"/> says, else where Hugging Face's tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
     public string? CacheDir { get; init; }
 
-    /// <summary>Whether nothing may be downloaded. This version never downloads.</summary>
+    /// <summary>Whether nothing may be downloaded. HF_HUB_OFFLINE=1 says the same for all.</summary>
     public bool LocalFilesOnly { get; init; }
+
+    /// <summary>How a repo that the cache does not hold is downloaded: token, mirror, ModelScope, progress; null for the defaults.</summary>
+    public HubOptions? Hub { get; init; }
 
     /// <summary>The seed of fresh parameters, and of what dropout draws in training.</summary>
     public ulong Seed { get; init; } = 42;
 
-    /// <summary>Told how far loading is.</summary>
+    /// <summary>Told how far loading is. <see cref="HubOptions.Progress"/> is told of the download before it.</summary>
     public IProgress<LoadProgress>? Progress { get; init; }
 
     /// <summary>Told what was loaded, and what was unexpected.</summary>
     public ILogger? Logger { get; init; }
 
-    /// <summary>Stops loading between two tensors.</summary>
+    /// <summary>Stops the download, and loading between two tensors.</summary>
     public CancellationToken CancellationToken { get; init; }
 
     internal ChatGLMConfig Apply(ChatGLMConfig config)

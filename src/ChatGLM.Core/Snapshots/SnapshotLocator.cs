@@ -1,3 +1,5 @@
+using ChatGLM.Hub;
+
 namespace ChatGLM.Snapshots;
 
 /// <summary>
@@ -14,37 +16,58 @@ internal static class SnapshotLocator
             return Path.GetFullPath(pathOrRepo);
         if (File.Exists(pathOrRepo))
             throw new SnapshotNotFoundException(pathOrRepo, "this is a file; give the folder that holds config.json and the weights.");
-        if (!IsRepoId(pathOrRepo))
+        if (!RepositoryId.IsValid(pathOrRepo))
             throw new SnapshotNotFoundException(pathOrRepo, "there is no such folder, and it is not a repo id of the form ORG/NAME.");
-        return FindInCache(pathOrRepo, revision ?? "main", cacheDir ?? DefaultCache());
+        return Require(pathOrRepo, revision ?? "main", cacheDir ?? DefaultCache());
     }
 
     /// <summary>Where Hugging Face's tools keep downloads: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub.</summary>
-    internal static string DefaultCache()
+    internal static string DefaultCache(Func<string, string?>? environment = null)
     {
-        if (Variable("HF_HUB_CACHE") is { } cache)
-            return cache;
-        if (Variable("HF_HOME") is { } home)
-            return Path.Combine(home, "hub");
-        var userCache = Variable("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return Path.Combine(userCache, "huggingface", "hub");
+        environment ??= Environment.GetEnvironmentVariable;
+        return Variable(environment, "HF_HUB_CACHE") ?? Variable(environment, "HUGGINGFACE_HUB_CACHE") ?? Path.Combine(HuggingFaceHome(environment), "hub");
     }
 
-    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
-
-    private static string FindInCache(string repo, string revision, string cache)
+    /// <summary>Where Hugging Face's tools keep everything: HF_HOME, else ~/.cache/huggingface.</summary>
+    internal static string HuggingFaceHome(Func<string, string?> environment)
     {
-        var store = Path.Combine(cache, "models--" + repo.Replace("/", "--", StringComparison.Ordinal));
-        if (!Directory.Exists(store))
-            throw new SnapshotNotFoundException(repo, $"there is no such folder, and the Hugging Face cache '{cache}' does not hold such a repo. Download the snapshot and give its folder, or point HF_HOME at the cache that has it.");
-        if (!IsPlainName(revision))
-            throw new SnapshotNotFoundException(repo, $"'{revision}' is not the name of a revision.");
+        if (Variable(environment, "HF_HOME") is { } home)
+            return home;
+        var userCache = Variable(environment, "XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        return Path.Combine(userCache, "huggingface");
+    }
+
+    /// <summary>The folder of a snapshot that the cache holds, whole or in part; null when it does not.</summary>
+    internal static string? FindInCache(string repo, string revision, string cache)
+    {
+        if (!RepositoryId.IsRevision(revision))
+            return null;
+        var store = StoreOf(repo, cache);
         var commit = ReadRef(Path.Combine(store, "refs", revision)) ?? revision;
         var folder = Path.Combine(store, "snapshots", commit);
-        return IsPlainName(commit) && Directory.Exists(folder)
-            ? folder
-            : throw new SnapshotNotFoundException(repo, $"the cache '{store}' does not hold the revision '{revision}'.");
+        return RepositoryId.IsRevision(commit) && Directory.Exists(folder) ? folder : null;
     }
+
+    /// <summary>What a snapshot is called: the name of its folder, or, in the cache, where that is a commit, of its repo.</summary>
+    internal static string NameOf(string folder)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        var parts = full.Split(Path.DirectorySeparatorChar);
+        return parts.Length > 3 && parts[^2] == "snapshots" && parts[^3].StartsWith("models--", StringComparison.Ordinal) ? parts[^3] : parts[^1];
+    }
+
+    private static string Require(string repo, string revision, string cache)
+    {
+        var store = StoreOf(repo, cache);
+        if (!Directory.Exists(store))
+            throw new SnapshotNotFoundException(repo, $"there is no such folder, and the Hugging Face cache '{cache}' does not hold such a repo. Download the snapshot and give its folder, or point HF_HOME at the cache that has it.");
+        if (!RepositoryId.IsRevision(revision))
+            throw new SnapshotNotFoundException(repo, $"'{revision}' is not the name of a revision.");
+        return FindInCache(repo, revision, cache)
+            ?? throw new SnapshotNotFoundException(repo, $"the cache '{store}' does not hold the revision '{revision}'.");
+    }
+
+    private static string StoreOf(string repo, string cache) => Path.Combine(cache, new RepositoryId(repo).FolderName);
 
     private static string? ReadRef(string path)
     {
@@ -52,13 +75,5 @@ internal static class SnapshotLocator
         return file.Exists && file.Length <= MaxRefBytes ? File.ReadAllText(path).Trim() : null;
     }
 
-    private static bool IsRepoId(string text)
-    {
-        var parts = text.Split('/');
-        return parts.Length is 1 or 2 && parts.All(p => p.Length is > 0 and <= 96 && p is not ("." or "..") && p.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'));
-    }
-
-    /// <summary>A revision becomes part of a path, so it must not climb: names like <c>main</c>, <c>refs/pr/1</c>, or a commit.</summary>
-    private static bool IsPlainName(string text) => text.Length is > 0 and <= 200 && !Path.IsPathRooted(text)
-        && text.Split('/').All(p => p.Length > 0 && p is not ("." or "..") && p.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'));
+    private static string? Variable(Func<string, string?> environment, string name) => environment(name) is { Length: > 0 } value ? value : null;
 }

@@ -1,33 +1,57 @@
 using System.Text.Json;
 using ChatGLM.Formats;
+using ChatGLM.Hub;
 using ChatGLM.Snapshots;
 using ChatGLM.Tokenizers.SentencePiece;
 
 namespace ChatGLM.Tokenizers;
 
-/// <summary>Opens the tokenizer of a snapshot folder, of whichever generation it is.</summary>
+/// <summary>Opens the tokenizer of a snapshot, of whichever generation it is.</summary>
 public static class AutoTokenizer
 {
     private const int MaxConfigBytes = 16 << 20;
 
     /// <summary>Opens the tokenizer of a snapshot.</summary>
-    /// <param name="pathOrRepo">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>
-    /// that the local Hugging Face cache holds.</param>
+    /// <param name="pathOrRepo">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>,
+    /// whose tokenizer is downloaded if the Hugging Face cache does not hold it.</param>
     /// <param name="options">Null for the defaults.</param>
-    /// <exception cref="SnapshotNotFoundException">There is no such folder, and the cache does not hold such a repo.</exception>
+    /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
+    /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
     /// <exception cref="TokenizerException">A file is missing or damaged, or the tokenizer is of a kind that is not known.</exception>
     public static ChatGLMTokenizer FromPretrained(string pathOrRepo, TokenizerOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
         options ??= new TokenizerOptions();
-        var path = SnapshotLocator.Find(pathOrRepo, options.Revision, options.CacheDir);
+        return FromFolder(
+            SnapshotResolver.Resolve(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, CancellationToken.None),
+            options);
+    }
+
+    /// <summary>Does what <see cref="FromPretrained"/> does without holding the caller's thread while files are downloaded.</summary>
+    /// <param name="pathOrRepo">A folder, or a repo id.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Stops the download.</param>
+    public static async Task<ChatGLMTokenizer> FromPretrainedAsync(
+        string pathOrRepo, TokenizerOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(pathOrRepo);
+        options ??= new TokenizerOptions();
+        return FromFolder(
+            await SnapshotResolver.ResolveAsync(
+                pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Tokenizer, cancellationToken).ConfigureAwait(false),
+            options);
+    }
+
+    private static ChatGLMTokenizer FromFolder(string path, TokenizerOptions options)
+    {
         var configPath = Path.Combine(path, TokenizerSource.ConfigFile);
         var config = TokenizerConfig.Parse(configPath, ReadRequired(configPath, MaxConfigBytes));
         if (options.Generation is null)
             CheckClass(config);
 
         var python = ReadOptional(Path.Combine(path, TokenizerSource.PythonFile), MaxConfigBytes);
-        var generation = options.Generation ?? Detect(path, pathOrRepo, config, python);
+        var generation = options.Generation ?? Detect(path, config, python);
         var modelPath = ModelPathOf(path, generation);
         var source = new TokenizerSource(path, modelPath, ReadRequired(modelPath, SentencePieceModel.MaxFileBytes), config, python);
         return generation switch
@@ -39,7 +63,7 @@ public static class AutoTokenizer
         };
     }
 
-    private static ChatGLMGeneration Detect(string path, string pathOrRepo, TokenizerConfig config, byte[]? python)
+    private static ChatGLMGeneration Detect(string path, TokenizerConfig config, byte[]? python)
     {
         var hasGlm1 = File.Exists(Path.Combine(path, TokenizerSource.Glm1ModelFile));
         var hasOther = File.Exists(Path.Combine(path, TokenizerSource.ModelFile));
@@ -53,9 +77,7 @@ public static class AutoTokenizer
 
         var modelConfigPath = Path.Combine(path, "config.json");
         var modelConfig = ReadOptional(modelConfigPath, MaxConfigBytes) is { } bytes ? TokenizerConfig.Parse(modelConfigPath, bytes) : null;
-        // In the cache a folder is called by its commit, which says nothing: there the repo's name stands for it.
-        var folder = Directory.Exists(pathOrRepo) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) : pathOrRepo;
-        return GenerationDetector.FromFolder(config, python, modelConfig, folder) ?? throw new TokenizerException(
+        return GenerationDetector.FromFolder(config, python, modelConfig, SnapshotLocator.NameOf(path)) ?? throw new TokenizerException(
             $"{config.Path}: this does not tell ChatGLM2 from ChatGLM3: expected 'chatglm2' or 'chatglm3' in name_or_path, found "
             + $"'{config.GetString("name_or_path")}'. Set TokenizerOptions.Generation.");
     }

@@ -1,3 +1,5 @@
+using ChatGLM.Hub;
+
 namespace ChatGLM.Tokenizers;
 
 /// <summary>How <see cref="AutoTokenizer"/> opens a snapshot.</summary>
@@ -12,9 +14,15 @@ public sealed record TokenizerOptions
     /// </summary>
     public bool EncodeSpecialTokens { get; init; }
 
-    /// <summary>The branch, tag or commit of a repo in the local cache; null for <c>main</c>.</summary>
+    /// <summary>The branch, tag or commit of a repo; null for the hub's default, <c>main</c>.</summary>
     public string? Revision { get; init; }
 
-    /// <summary>The Hugging Face cache; null for where its tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
+    /// <summary>The cache; null for where <see cref="Hub"/> says, else where Hugging Face's tools keep it (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub).</summary>
     public string? CacheDir { get; init; }
+
+    /// <summary>Whether nothing may be downloaded. HF_HUB_OFFLINE=1 says the same for all.</summary>
+    public bool LocalFilesOnly { get; init; }
+
+    /// <summary>How a repo that the cache does not hold is downloaded: token, mirror, ModelScope, progress; null for the defaults.</summary>
+    public HubOptions? Hub { get; init; }
 }
