@@ -7,7 +7,7 @@ namespace ChatGLM.Tensors;
 public readonly record struct BFloat16(ushort Bits)
 {
     /// <summary>Widens, which is exact.</summary>
-    // Not inlined: together with the load of the value, .NET 10 would make one load of 32 bits of it, two bytes beyond the value. At the end of a mapped file that ends the process.
+    // Not inlined: of a 16-bit load whose bits then become a float, .NET 10 makes one load of 32 bits, two bytes beyond the value. At the end of a mapped file that ends the process.
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static explicit operator float(BFloat16 value) => BitConverter.UInt32BitsToSingle((uint)value.Bits << 16);
 
