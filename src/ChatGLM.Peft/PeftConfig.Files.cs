@@ -1,6 +1,7 @@
 using System.Text;
 using ChatGLM.Peft.Config;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Tuners;
 
 namespace ChatGLM.Peft;
 
@@ -38,10 +39,7 @@ public abstract partial record PeftConfig
     public static PeftConfig FromJson(ReadOnlyMemory<byte> utf8, string source = FileName)
     {
         var fields = ConfigFields.Parse(source, utf8);
-        var type = fields.String("peft_type") ?? throw new AdapterConfigException(source, "peft_type", "is missing; expected LORA.");
-        PeftConfig config = type == "LORA"
-            ? LoraConfig.Read(fields)
-            : throw new AdapterConfigException(source, "peft_type", $"is {PeftException.Bound(type)}; this version reads LORA.");
+        var config = PeftMethod.Named(fields.String("peft_type"), source).Read(fields);
         config = config with
         {
             Origin = source,

@@ -17,7 +17,7 @@ public partial class PeftModel
         if (_adapters.Count > 0 && (biasType != LoraBias.None || _adapters.Exists(a => a.Config is LoraConfig { Bias: not LoraBias.None })))
             throw new AdapterConfigException(config.Origin, "bias", "trains the biases of the base model itself, so an adapter that does must be the only one. Set bias to none in all of them.");
         UnmergeAdapter();
-        var tuner = TunerOf(config);
+        var tuner = PeftMethod.Of(config).CreateTuner();
         var targets = tuner.FindTargets(BaseModel, config);
         if (targets.FirstOrDefault(_saved.Holds) is { } held)
             throw new TargetModulesException($"'{held}' is in the modules_to_save of another adapter, so it cannot be a target of this one.");

@@ -1,5 +1,4 @@
 using ChatGLM.Models;
-using ChatGLM.Peft.Lora;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
@@ -164,12 +163,6 @@ public partial class PeftModel : Module
         ArgumentNullException.ThrowIfNull(adapterName);
         return _adapters.Find(a => a.Name == adapterName).Config ?? throw AdapterNameException.Unknown(adapterName, _adapters.Select(a => a.Name));
     }
-
-    private static ITuner TunerOf(PeftConfig config) => config.PeftType switch
-    {
-        PeftType.Lora => new LoraTuner(),
-        var other => throw new AdapterConfigException(config.Origin, "peft_type", $"is {other}, which this version does not know."),
-    };
 
     private void Activate(IReadOnlyList<string> adapters)
     {
