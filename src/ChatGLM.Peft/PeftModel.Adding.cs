@@ -13,11 +13,17 @@ public partial class PeftModel
         ArgumentNullException.ThrowIfNull(config);
         RequireNewName(adapterName);
         config.Validate();
+        if (config is PromptLearningConfig prompt)
+        {
+            AddPrompt(adapterName, prompt, weights);
+            return;
+        }
+
         var biasType = (config as LoraConfig)?.Bias ?? LoraBias.None;
         if (_adapters.Count > 0 && (biasType != LoraBias.None || _adapters.Exists(a => a.Config is LoraConfig { Bias: not LoraBias.None })))
             throw new AdapterConfigException(config.Origin, "bias", "trains the biases of the base model itself, so an adapter that does must be the only one. Set bias to none in all of them.");
         UnmergeAdapter();
-        var tuner = PeftMethod.Of(config).CreateTuner();
+        var tuner = PeftMethod.Of(config).CreateTuner!();
         var targets = tuner.FindTargets(BaseModel, config);
         if (targets.FirstOrDefault(_saved.Holds) is { } held)
             throw new TargetModulesException($"'{held}' is in the modules_to_save of another adapter, so it cannot be a target of this one.");
