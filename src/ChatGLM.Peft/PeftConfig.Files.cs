@@ -48,7 +48,7 @@ public abstract partial record PeftConfig
             InferenceMode = fields.Bool("inference_mode", false),
             BaseModelNameOrPath = fields.String("base_model_name_or_path"),
             Revision = fields.String("revision"),
-            TargetModules = ReadTargetModules(fields),
+            TargetModules = fields.Targets("target_modules"),
             ModulesToSave = fields.Strings("modules_to_save"),
         };
         config.Validate();
@@ -93,12 +93,7 @@ public abstract partial record PeftConfig
     private IEnumerable<ConfigField> ModuleFields() =>
     [
         new("modules_to_save", ModulesToSave is null ? "null" : PythonJson.List(ModulesToSave.Select(PythonJson.String))),
-        new("target_modules", TargetModules switch
-        {
-            null => "null",
-            { Pattern: { } pattern } => PythonJson.String(pattern),
-            { } names => PythonJson.List(names.Names.Select(PythonJson.String)),
-        }),
+        new("target_modules", PythonJson.Targets(TargetModules)),
     ];
 
     private static TaskType? ReadTaskType(ConfigFields fields)
@@ -112,12 +107,5 @@ public abstract partial record PeftConfig
         }
 
         throw new AdapterConfigException(fields.Source, "task_type", $"is {PeftException.Bound(name)}; expected one of {string.Join(", ", TaskTypes.Select(t => t.Name))}.");
-    }
-
-    private static TargetModules? ReadTargetModules(ConfigFields fields)
-    {
-        if (!fields.TryGet("target_modules", out var value))
-            return null;
-        return value.ValueKind == System.Text.Json.JsonValueKind.String ? (TargetModules)value.GetString()! : new TargetModules(fields.Strings("target_modules")!);
     }
 }

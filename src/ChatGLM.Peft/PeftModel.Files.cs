@@ -90,7 +90,8 @@ public partial class PeftModel
     private IEnumerable<(string Key, Tensor Tensor)> Places(string adapterName) =>
         _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))
             .Concat(_prompts.Find(adapterName) is IPromptEncoder { Stored: { } stored } ? [(PromptKey, stored)] : [])
-            .Concat(Saved(adapterName));
+            .Concat(Saved(adapterName))
+            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? tuner.Shared : []);
 
     private IEnumerable<(string Key, Tensor Tensor)> Saved(string adapterName)
     {

@@ -90,6 +90,8 @@ public partial class PeftModel
         _saved.Clear();
         _prompts.Clear();
         _adapters.Clear();
+        foreach (var name in _tuners.Keys.ToList())
+            ReleaseTuner(name);
         _active = _merged = [];
         BaseModel.RequiresGrad(false);
         return BaseModel;

@@ -14,4 +14,7 @@ public enum PeftType
 
     /// <summary>P-tuning (Liu et al. 2021), not to be confused with P-Tuning v2: <c>P_TUNING</c>.</summary>
     PTuning,
+
+    /// <summary>Activations rescaled by learned vectors (Liu et al. 2022, (IA)³): <c>IA3</c>.</summary>
+    Ia3,
 }

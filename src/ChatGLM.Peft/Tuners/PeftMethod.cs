@@ -1,4 +1,5 @@
 using ChatGLM.Peft.Config;
+using ChatGLM.Peft.Ia3;
 using ChatGLM.Peft.Lora;
 
 namespace ChatGLM.Peft.Tuners;
@@ -16,6 +17,7 @@ internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields,
         new(PeftType.PrefixTuning, "PREFIX_TUNING", PrefixTuningConfig.Read),
         new(PeftType.PromptTuning, "PROMPT_TUNING", PromptTuningConfig.Read),
         new(PeftType.PTuning, "P_TUNING", PromptEncoderConfig.Read),
+        new(PeftType.Ia3, "IA3", Ia3Config.Read, () => new Ia3Tuner()),
     ];
 
     public static PeftMethod Of(PeftConfig config) =>
