@@ -6,9 +6,6 @@ namespace ChatGLM.Samples.Chat;
 /// <summary>The flags of the sample.</summary>
 internal static class ChatCommandLine
 {
-    /// <summary>The small snapshot that comes with the sample.</summary>
-    public static string DemoSnapshot => Path.Combine(AppContext.BaseDirectory, "Snapshot");
-
     public static RootCommand Create(Func<SampleOptions, CancellationToken, Task<int>> run)
     {
         var model = new Option<string>("--model", "-m") { Description = "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small model inside this sample." };
@@ -32,7 +29,7 @@ internal static class ChatCommandLine
         command.SetAction((parsed, cancellationToken) => run(
             new SampleOptions
             {
-                Model = parsed.GetValue(model) ?? DemoSnapshot,
+                Model = parsed.GetValue(model) ?? DemoSnapshot.Folder,
                 Dtype = parsed.GetValue(dtype) is { } name ? Enum.Parse<DType>(name, ignoreCase: true) : null,
                 Prompt = parsed.GetValue(prompt),
                 System = parsed.GetValue(system),

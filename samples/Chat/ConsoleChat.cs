@@ -119,7 +119,7 @@ internal sealed class ConsoleChat : IDisposable
     private void Greet()
     {
         var report = _model.LoadReport;
-        var name = _options.Model == ChatCommandLine.DemoSnapshot ? "the small demonstration model" : _options.Model;
+        var name = _options.Model == DemoSnapshot.Folder ? "the small demonstration model" : _options.Model;
         _console.MarkupLineInterpolated($"[grey]Loaded {name}{(report is null ? "" : $": {report.Bytes / 1e6:N1} MB in {report.Seconds:F1} s")}. /help lists the commands.[/]");
     }
 

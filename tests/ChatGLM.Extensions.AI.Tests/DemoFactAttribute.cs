@@ -1,6 +1,6 @@
 namespace ChatGLM.Extensions.AI.Tests;
 
-/// <summary>A test over the demonstration model of the Chat sample; skipped in a checkout that lacks its weights.</summary>
+/// <summary>A test over the demonstration model of the samples; skipped in a checkout that lacks its weights.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class DemoFactAttribute : FactAttribute
 {
@@ -10,5 +10,5 @@ internal sealed class DemoFactAttribute : FactAttribute
             Skip = $"{Snapshot} holds no weights.";
     }
 
-    public static string Snapshot { get; } = Path.Combine(TinySnapshot.RepositoryRoot(), "samples", "Chat", "Snapshot");
+    public static string Snapshot { get; } = Path.Combine(TinySnapshot.RepositoryRoot(), "samples", "Snapshot");
 }

@@ -24,7 +24,7 @@ $train --model_type=unigram --normalization_rule_tsv=rules.tsv --vocab_size=1800
     --pad_id=3 --user_defined_symbols="<n>,<|tab|>$blanks" \
     --control_symbols="[MASK],[gMASK],[sMASK],<unused_0>,<sop>,<eop>,<ENC>,<dBLOCK>"
 
-cp chat.model "$root"/samples/Chat/Snapshot/tokenizer.model
+cp chat.model "$root"/samples/Snapshot/tokenizer.model
 for size in bpe unigram; do
     cp $size.model "$root/tests/ChatGLM.Core.Tests/Data/$size.model"
     ${PYTHON:-python3} "$here/record.py" $size.model >"$root/tests/ChatGLM.Core.Tests/Data/$size.json"
