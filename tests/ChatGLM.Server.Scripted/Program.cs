@@ -5,6 +5,7 @@ using ChatGLM.Samples.Server;
 using ChatGLM.Server.Tests;
 using ChatGLM.Tokenizers;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Hosting;
 
 using var snapshot = new TinySnapshot(ChatGLMGeneration.ChatGLM3);
 var tokenizer = AutoTokenizer.FromPretrained(snapshot.Path);

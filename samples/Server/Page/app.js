@@ -222,7 +222,7 @@ async function answer() {
       } else if (part.usage) {
         const tokens = part.usage.completion_tokens;
         const seconds = (performance.now() - first) / 1000;
-        message.usage = { tokens, rate: first && tokens > 1 && seconds > 0 ? Number(((tokens - 1) / seconds).toPrecision(3)) : null };
+        message.usage = { tokens, rate: first && seconds > 0.25 ? Number(((tokens - 1) / seconds).toPrecision(3)) : null }; // of less, a rate says nothing
       }
     }
   } catch (error) {
@@ -341,7 +341,7 @@ async function showModels() {
 function showTheme() {
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
   document.documentElement.dataset.theme = settings.theme === 'auto' ? (dark ? 'dark' : 'light') : settings.theme;
-  $('theme').textContent = t('themes')[settings.theme];
+  $('theme').textContent = `◐ ${t('themes')[settings.theme]}`;
   $('theme').setAttribute('aria-label', t('themeLabel')(t('themes')[settings.theme]));
 }
 

@@ -59,7 +59,7 @@ await check('Enter sends, Shift+Enter starts a line, and an input method keeps i
   await answered(page, 1);
   assert.equal(await page.locator('.user .text').textContent(), 'What is the capital of France?');
   assert.ok((await page.locator('.assistant .text').textContent()).length > 5);
-  assert.match(await page.locator('.assistant .facts').textContent(), /\d+ tokens/);
+  assert.match(await page.locator(".assistant .facts").textContent(), /\d+ tokens/);
   assert.equal(await page.locator('#question').inputValue(), '');
 });
 
