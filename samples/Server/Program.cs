@@ -12,6 +12,10 @@ var command = ServerCommandLine.Create(async (settings, cancellationToken) =>
         await app.WaitForShutdownAsync(cancellationToken);
         return 0;
     }
+    catch (OperationCanceledException)
+    {
+        return 130; // stopped while the model was loading
+    }
     catch (Exception error) when (error is OptionsValidationException or ChatGLMException or IOException or InvalidDataException)
     {
         await Console.Error.WriteLineAsync(error.Message);

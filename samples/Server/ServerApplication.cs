@@ -63,6 +63,7 @@ internal static class ServerApplication
     {
         builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None); // what fails at the start comes out of the start
         if (isJson)
         {
             builder.Logging.AddJsonConsole(console =>

@@ -99,14 +99,13 @@ internal sealed class StreamedAnswer(HttpContext context, GenerationFields reque
         if (next.IsCompleted)
             return await next;
         var waiting = next.AsTask();
-        while (await Task.WhenAny(waiting, Task.Delay(keepAlive, context.RequestAborted)) != waiting)
+        while (true)
         {
-            if (context.RequestAborted.IsCancellationRequested)
-                break; // the answer ends by itself now
+            await ((Task)waiting).WaitAsync(keepAlive).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (waiting.IsCompleted)
+                return await waiting;
             await _stream.KeepAliveAsync();
         }
-
-        return await waiting;
     }
 
     private async Task SendErrorAsync(Exception error)

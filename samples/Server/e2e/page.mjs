@@ -110,7 +110,7 @@ await check('settings reach the server and stay', async () => {
   assert.equal(await page.locator('#system').inputValue(), 'Answer in one word.');
   await page.getByRole('button', { name: 'Defaults' }).click();
   await page.keyboard.press('Escape');
-  assert.equal(await page.evaluate(() => JSON.parse(localStorage.getItem('chatglm.settings')).system), '');
+  await page.waitForFunction(() => JSON.parse(localStorage.getItem('chatglm.settings')).system === '');
 });
 
 await check('markdown becomes nodes, and nothing in it becomes a script, a picture or a link that runs', async () => {
