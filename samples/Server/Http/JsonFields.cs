@@ -134,6 +134,19 @@ internal sealed class JsonFields
         }
     }
 
+    /// <summary>Whether a value is this word. What is no valid Unicode is no word.</summary>
+    public static bool Is(JsonElement value, string word)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String && value.ValueEquals(word);
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
     public static string Describe(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => "an object",

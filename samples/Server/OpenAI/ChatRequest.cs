@@ -18,7 +18,7 @@ internal sealed record ChatRequest(GenerationFields Generation, IReadOnlyList<Ch
         fields.Refuse("response_format", IsTextFormat, "Ask for JSON in words: nothing here makes sure of it.");
         fields.Refuse("logprobs", GenerationFields.IsFalse, "Leave it out.");
         fields.Refuse("top_logprobs", value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var count) && count == 0, "Leave it out.");
-        fields.Refuse("modalities", value => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(m => m.ValueKind == JsonValueKind.String && m.ValueEquals("text")), "Only text can be answered.");
+        fields.Refuse("modalities", value => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(m => JsonFields.Is(m, "text")), "Only text can be answered.");
         fields.Refuse("functions", _ => false, "Use 'tools'.");
         fields.Refuse("function_call", _ => false, "Use 'tool_choice'.");
         fields.Ignore("parallel_tool_calls");
@@ -27,7 +27,7 @@ internal sealed record ChatRequest(GenerationFields Generation, IReadOnlyList<Ch
     }
 
     private static bool IsTextFormat(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
+        value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && JsonFields.Is(type, "text");
 
     private static void ReadTools(JsonFields fields, int most, ChatOptions options)
     {
@@ -48,9 +48,9 @@ internal sealed record ChatRequest(GenerationFields Generation, IReadOnlyList<Ch
             return;
         options.ToolMode = choice switch
         {
-            { ValueKind: JsonValueKind.String } when choice.ValueEquals("auto") => ChatToolMode.Auto,
-            { ValueKind: JsonValueKind.String } when choice.ValueEquals("none") => ChatToolMode.None,
-            { ValueKind: JsonValueKind.String } when choice.ValueEquals("required") => ChatToolMode.RequireAny,
+            _ when JsonFields.Is(choice, "auto") => ChatToolMode.Auto,
+            _ when JsonFields.Is(choice, "none") => ChatToolMode.None,
+            _ when JsonFields.Is(choice, "required") => ChatToolMode.RequireAny,
             { ValueKind: JsonValueKind.Object } => ChatToolMode.RequireAny,
             _ => throw fields.Wrong("tool_choice", choice, "'auto' or 'none'"),
         };

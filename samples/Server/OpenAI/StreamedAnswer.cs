@@ -119,6 +119,3 @@ internal sealed class StreamedAnswer(HttpContext context, GenerationFields reque
         await _stream.WriteAsync(writer => ApiErrors.Write(writer, answer));
     }
 }
-
-/// <summary>A stream has ended early, and its client has been told why.</summary>
-internal sealed class StreamBrokenException : Exception;
