@@ -32,7 +32,7 @@ public sealed class ProgressTests : IDisposable
         var lines = screen.Text.TrimEnd().Split('\n');
         lines.Should().HaveCount(trainer.State.LogHistory.Count);
         screen.Text.Should().NotContain("\u001b[");
-        lines[0].Should().MatchRegex(@"^step 2/6  loss \d+\.\d+  learning_rate \S+  epoch \S+  [\d,]+ tokens/s  0:00 left\r?$");
+        lines[0].Should().MatchRegex(@"^step 2/6  loss \d+\.\d+  learning_rate \S+  epoch \S+  [\d,]+ tokens/s  \d+:\d\d left\r?$");
         lines[^1].Should().Contain("train_loss");
     }
 
