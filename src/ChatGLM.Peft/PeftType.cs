@@ -8,4 +8,13 @@ public enum PeftType
 
     /// <summary>Activations rescaled by learned vectors (Liu et al. 2022, (IA)³): <c>IA3</c>.</summary>
     Ia3,
+
+    /// <summary>Low-rank Hadamard product (Hyeon-Woo et al. 2021): <c>LOHA</c>.</summary>
+    LoHa,
+
+    /// <summary>Low-rank Kronecker product (Edalati et al. 2022): <c>LOKR</c>.</summary>
+    LoKr,
+
+    /// <summary>Orthogonal fine-tuning (Qiu et al. 2023): <c>OFT</c>.</summary>
+    Oft,
 }

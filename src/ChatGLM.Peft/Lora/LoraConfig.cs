@@ -109,13 +109,8 @@ public sealed record LoraConfig : PeftConfig
         new("fan_in_fan_out", PythonJson.Bool(FanInFanOut)),
         new("bias", PythonJson.String(Bias switch { LoraBias.All => "all", LoraBias.LoraOnly => "lora_only", _ => "none" })),
         new("init_lora_weights", InitLoraWeights switch { InitLoraWeights.Random => "false", InitLoraWeights.Gaussian => PythonJson.String("gaussian"), _ => "true" }),
-        new("layers_to_transform", LayersToTransform is null ? "null" : PythonJson.List(LayersToTransform.Select(n => PythonJson.Int(n)))),
-        new("layers_pattern", LayersPattern switch
-        {
-            null => "null",
-            { Count: 1 } one => PythonJson.String(one[0]),
-            { } several => PythonJson.List(several.Select(PythonJson.String)),
-        }),
+        new("layers_to_transform", PythonJson.Ints(LayersToTransform)),
+        new("layers_pattern", PythonJson.OneOrMore(LayersPattern)),
         new("rank_pattern", PythonJson.Object(RankPattern.Select(p => KeyValuePair.Create(p.Key, PythonJson.Int(p.Value))), 1), UnlessAbsent(RankPattern.Count == 0)),
         new("alpha_pattern", PythonJson.Object(AlphaPattern.Select(p => KeyValuePair.Create(p.Key, PythonJson.Number(p.Value))), 1), UnlessAbsent(AlphaPattern.Count == 0)),
         new("use_rslora", PythonJson.Bool(UseRslora), UnlessAbsent(!UseRslora)),

@@ -27,8 +27,8 @@ internal sealed class LoraTuner : ITuner
     public IAdapter Create(string path, Module layer, PeftConfig config, TorchGenerator generator)
     {
         var lora = (LoraConfig)config;
-        var rank = PatternOr(lora, "rank_pattern", lora.RankPattern, path, lora.R);
-        var scaling = lora.Scaling(rank, PatternOr(lora, "alpha_pattern", lora.AlphaPattern, path, lora.LoraAlpha));
+        var rank = PathPatterns.ValueFor(path, lora.Origin, "rank_pattern", lora.RankPattern, lora.R);
+        var scaling = lora.Scaling(rank, PathPatterns.ValueFor(path, lora.Origin, "alpha_pattern", lora.AlphaPattern, lora.LoraAlpha));
         RequireModestRank(lora, path, layer, rank);
         return layer is Embedding embedding
             ? CreateForEmbedding(embedding, rank, scaling, lora, generator)
@@ -88,17 +88,5 @@ internal sealed class LoraTuner : ITuner
         var largest = layer is Embedding ? columns : Math.Max(rows, columns);
         if (rank > largest || (long)rank * Math.Max(rows, columns) > Array.MaxLength)
             throw new AdapterConfigException(config.Origin, "r", $"is {rank} for '{path}', whose weight is [{rows}, {columns}]; expected at most {largest}.");
-    }
-
-    /// <summary>The value of the first pattern that the end of the path matches.</summary>
-    private static T PatternOr<T>(LoraConfig config, string field, IReadOnlyDictionary<string, T> patterns, string path, T fallback)
-    {
-        foreach (var (pattern, value) in patterns)
-        {
-            if (new ModulePattern($@"(?:.*\.)?(?:{pattern})", config.Origin, field, pattern).Matches(path))
-                return value;
-        }
-
-        return fallback;
     }
 }

@@ -1,6 +1,9 @@
 using ChatGLM.Peft.Config;
 using ChatGLM.Peft.Ia3;
+using ChatGLM.Peft.LoHa;
+using ChatGLM.Peft.LoKr;
 using ChatGLM.Peft.Lora;
+using ChatGLM.Peft.Oft;
 
 namespace ChatGLM.Peft.Tuners;
 
@@ -15,6 +18,9 @@ internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields,
     [
         new(PeftType.Lora, "LORA", LoraConfig.Read, () => new LoraTuner()),
         new(PeftType.Ia3, "IA3", Ia3Config.Read, () => new Ia3Tuner()),
+        new(PeftType.LoHa, "LOHA", LoHaConfig.Read, () => new LoHaTuner()),
+        new(PeftType.LoKr, "LOKR", LoKrConfig.Read, () => new LoKrTuner()),
+        new(PeftType.Oft, "OFT", OftConfig.Read, () => new OftTuner()),
     ];
 
     public static PeftMethod Of(PeftConfig config) =>

@@ -13,6 +13,13 @@ internal sealed record TunerCase(PeftConfig Fresh, PeftConfig Random)
         ["dora"] = Of(new LoraConfig { R = 4, UseDora = true }, c => c with { InitLoraWeights = InitLoraWeights.Random }),
         ["ia3"] = Of(new Ia3Config(), c => c with { InitIa3Weights = false }),
         ["ia3 by a pattern"] = Of(new Ia3Config { FeedforwardModules = @".*\.dense" }, c => c with { InitIa3Weights = false }),
+        ["loha"] = Of(new LoHaConfig { R = 2, Alpha = 40 }, c => c with { InitWeights = false }),
+        ["loha of high rank"] = Of(new LoHaConfig { R = 7, Alpha = 40 }, c => c with { InitWeights = false }),
+        ["lokr"] = Of(new LoKrConfig { R = 2 }, c => c with { InitWeights = false }),
+        ["lokr of two products"] = Of(new LoKrConfig { R = 1, DecomposeBoth = true, DecomposeFactor = 4 }, c => c with { InitWeights = false }),
+        ["oft"] = Of(new OftConfig { R = 4 }, c => c with { InitWeights = false }),
+        ["oft with a rest"] = Of(new OftConfig { R = 5 }, c => c with { InitWeights = false }),
+        ["oft of one rotation"] = Of(new OftConfig { R = 4, BlockShare = true, Coft = true, Eps = 1 }, c => c with { InitWeights = false }),
     };
 
     /// <summary>Whether a new adapter changes nothing. AdaLoRA's does: all three of its factors begin at random.</summary>
