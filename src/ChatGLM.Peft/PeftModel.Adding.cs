@@ -33,7 +33,8 @@ public partial class PeftModel
             foreach (var path in targets)
                 staged.Add((path, tuner.Create(path, modules[path], config, BaseModel.Generator)));
             saved = _saved.Stage(config.ModulesToSave, targets);
-            var writes = weights?.Match(Places(staged, saved).Concat(tuner.Shared), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)));
+            var writes = weights?.Match(
+                Places(staged, saved).Concat(Shared(tuner, saved: true)), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)).Concat(Shared(tuner, saved: false)));
             foreach (var (path, adapter) in staged)
             {
                 if (modules[path] is not ITunerLayer layer)
@@ -50,6 +51,7 @@ public partial class PeftModel
 
             // Last, because biases are the base's own: from here on nothing can fail but the machine.
             writes?.Apply();
+            tuner.SharedChanged();
         }
         catch
         {
@@ -109,6 +111,9 @@ public partial class PeftModel
         return BaseModel.NamedModules().Where(m => layers?.Contains(m.Name) ?? true)
             .SelectMany(m => m.Module.OwnParameters.Where(p => p.Name == "bias").Select(p => ($"{m.Name}.bias", p.Parameter)));
     }
+
+    /// <summary>What the layers of an adapter share, as far as its file has to hold it or need not.</summary>
+    private static IEnumerable<(string Key, Tensor Tensor)> Shared(ITuner tuner, bool saved) => tuner.Shared.Where(s => s.IsSaved == saved).Select(s => (s.Key, s.Tensor));
 
     private static IEnumerable<(string Key, Tensor Tensor)> Places(IEnumerable<(string Path, IAdapter Adapter)> layers, IEnumerable<(string Path, Module Copy)> saved) =>
         layers.SelectMany(l => l.Adapter.Parameters.Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))

@@ -1,6 +1,7 @@
 using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft;
@@ -59,13 +60,15 @@ public partial class PeftModel
     }
 
     /// <summary>The parameters of an adapter under the keys that they have in a file, such as <c>base_model.model.transformer.layers.0.attention.query_key_value.lora_A.weight</c>;
-    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies.</summary>
+    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies, but for AdaLoRA, whose file lacks the ranks that were taken away.</summary>
     /// <param name="adapterName">The adapter.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public IReadOnlyDictionary<string, Tensor> GetPeftModelStateDict(string adapterName = DefaultAdapterName)
     {
         var config = Config(adapterName);
-        return Places(adapterName).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
+        var tuner = _tuners.GetValueOrDefault(adapterName);
+        return LayerPlaces(adapterName).Select(p => (p.Key, Tensor: tuner is null ? p.Parameter.Tensor : tuner.ToFile(config, p.Path, p.Parameter)))
+            .Concat(OtherPlaces(adapterName)).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
     }
 
     /// <summary>Copies values into the parameters of an adapter. Nothing is changed if anything does not fit.</summary>
@@ -78,13 +81,30 @@ public partial class PeftModel
         ArgumentNullException.ThrowIfNull(state);
         var config = Config(adapterName);
         UnmergeAdapter();
-        new AdapterWeights("The state dict", null, state).Match(Places(adapterName), BiasPlaces(adapterName, config)).Apply();
+        var tuner = _tuners.GetValueOrDefault(adapterName);
+        if (tuner is not null)
+        {
+            var given = state.ToDictionary(p => p.Key, p => p.Value, StringComparer.Ordinal);
+            foreach (var (key, path, place) in LayerPlaces(adapterName))
+            {
+                if (given.TryGetValue(key, out var tensor))
+                    given[key] = tuner.FromFile(config, path, place, tensor);
+            }
+
+            state = given;
+        }
+
+        var places = LayerPlaces(adapterName).Select(p => (p.Key, p.Parameter.Tensor)).Concat(OtherPlaces(adapterName));
+        var optional = BiasPlaces(adapterName, config).Concat(tuner is null ? [] : Shared(tuner, saved: false));
+        new AdapterWeights("The state dict", null, state).Match(places, optional).Apply();
+        tuner?.SharedChanged();
     }
 
-    private IEnumerable<(string Key, Tensor Tensor)> Places(string adapterName) =>
-        _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))
-            .Concat(_saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)))
-            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? tuner.Shared : []);
+    private IEnumerable<(string Key, string Path, AdapterParameter Parameter)> LayerPlaces(string adapterName) =>
+        _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", l.Path, p)));
+
+    private IEnumerable<(string Key, Tensor Tensor)> OtherPlaces(string adapterName) =>
+        _saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)).Concat(_tuners.TryGetValue(adapterName, out var tuner) ? Shared(tuner, saved: true) : []);
 
     private IEnumerable<(string Key, Tensor Tensor)> BiasPlaces(string adapterName, PeftConfig config) =>
         Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(adapterName)).Select(l => l.Path)).Select(b => (Prefix + b.Name, b.Bias));

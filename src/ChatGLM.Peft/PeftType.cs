@@ -17,4 +17,10 @@ public enum PeftType
 
     /// <summary>Orthogonal fine-tuning (Qiu et al. 2023): <c>OFT</c>.</summary>
     Oft,
+
+    /// <summary>Vector-based random matrix adaptation (Kopiczko et al. 2023): <c>VERA</c>.</summary>
+    Vera,
+
+    /// <summary>Adaptive low-rank adaptation (Zhang et al. 2023): <c>ADALORA</c>.</summary>
+    AdaLora,
 }

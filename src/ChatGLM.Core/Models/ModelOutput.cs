@@ -26,6 +26,10 @@ public sealed class ModelOutput : IDisposable
     /// <summary>Keys and values of all tokens so far; null unless asked for.</summary>
     public KeyValueCache? PastKeyValues { get; }
 
+    /// <summary>The same scores with another loss, such as one to which something was added.</summary>
+    /// <param name="loss">A single number.</param>
+    public ModelOutput WithLoss(Tensor loss) => new(Logits, loss, HiddenStates, PastKeyValues);
+
     /// <summary>Gives logits, loss and hidden states back. The cache is left alone: the next pass uses it.</summary>
     public void Dispose()
     {

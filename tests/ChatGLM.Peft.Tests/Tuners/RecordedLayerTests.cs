@@ -122,6 +122,8 @@ public sealed class RecordedLayerTests
         ["LOHA"] = new LoHaConfig { TargetModules = ["a"], R = 4, Alpha = 16, RankPattern = new Dictionary<string, int> { ["b"] = 2 }, RankDropout = 0.1f },
         ["LOKR"] = new LoKrConfig { TargetModules = ["a"], DecomposeBoth = true, LayersToTransform = [1] },
         ["OFT"] = new OftConfig { TargetModules = ".*a", Coft = true },
+        ["VERA"] = new VeraConfig { TargetModules = ["a"], Bias = VeraBias.VeraOnly },
+        ["ADALORA"] = new AdaLoraConfig { TargetModules = ["a"], TotalStep = 100, Tinit = 10, Tfinal = 20, DeltaT = 5 },
     };
 
     private static void Near(string what, Tensor actual, float[] expected, double tolerance = 2e-5)
