@@ -27,7 +27,7 @@ public partial class PeftModel
                 throw new AdapterConfigException(config.Origin, "target_r", $"is {config.TargetR}, more than init_r, {config.InitR}: ranks are taken away, not added.");
             var layers = _layers.Select(l => (l.Path, Adapter: (l.Layer as AdaLoraLinear)?.Find(name)!)).Where(l => l.Adapter is not null).ToList();
             if (((AdaLoraTuner)_tuners[name]).Allocator.Update(config, total, layers, globalStep, gradientScale) is { } pattern)
-                _adapters[_adapters.FindIndex(a => a.Name == name)] = (name, config with { RankPattern = pattern });
+                SetConfig(name, config with { RankPattern = pattern });
         }
     }
 }

@@ -79,24 +79,19 @@ public partial class PeftModel
     public void SetPeftModelStateDict(IReadOnlyDictionary<string, Tensor> state, string adapterName = DefaultAdapterName)
     {
         ArgumentNullException.ThrowIfNull(state);
-        var config = Config(adapterName);
+        Write(adapterName, Config(adapterName), new AdapterWeights("The state dict", null, state));
+    }
+
+    private void Write(string adapterName, PeftConfig config, AdapterWeights weights)
+    {
         UnmergeAdapter();
         var tuner = _tuners.GetValueOrDefault(adapterName);
-        if (tuner is not null)
-        {
-            var given = state.ToDictionary(p => p.Key, p => p.Value, StringComparer.Ordinal);
-            foreach (var (key, path, place) in LayerPlaces(adapterName))
-            {
-                if (given.TryGetValue(key, out var tensor))
-                    given[key] = tuner.FromFile(config, path, place, tensor);
-            }
-
-            state = given;
-        }
-
+        using var scope = new TensorScope();
+        foreach (var (key, path, place) in tuner is null ? [] : LayerPlaces(adapterName))
+            weights.Change(key, given => tuner!.FromFile(config, path, place, given));
         var places = LayerPlaces(adapterName).Select(p => (p.Key, p.Parameter.Tensor)).Concat(OtherPlaces(adapterName));
         var optional = BiasPlaces(adapterName, config).Concat(tuner is null ? [] : Shared(tuner, saved: false));
-        new AdapterWeights("The state dict", null, state).Match(places, optional).Apply();
+        weights.Match(places, optional).Apply();
         tuner?.SharedChanged();
     }
 

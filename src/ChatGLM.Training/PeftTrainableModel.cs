@@ -9,6 +9,7 @@ namespace ChatGLM.Training;
 /// <summary>A model with adapters as a <see cref="Trainer"/> trains it: its checkpoints hold adapter_model.safetensors and adapter_config.json, as those of transformers and peft do.</summary>
 internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model, (model ?? throw new ArgumentNullException(nameof(model))).BaseModel, model.Forward)
 {
+    private const string TrainingStateFile = "adapter_training_state.safetensors";
     private static readonly string[] WeightFiles = ["adapter_model.safetensors", "adapter_model.bin"];
 
     /// <inheritdoc/>
@@ -28,10 +29,38 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var scope = new TensorScope();
-        // All are read before the first one is changed.
-        var states = model.ActiveAdapters.ToDictionary(name => name, name => Read(PlaceOf(folder, name)));
-        foreach (var (name, state) in states)
-            model.SetPeftModelStateDict(state, name);
+        // All are looked for before the first one is changed.
+        foreach (var place in model.ActiveAdapters.Select(name => PlaceOf(folder, name)))
+            RequireWeights(place);
+        foreach (var name in model.ActiveAdapters)
+            model.RestoreAdapter(PlaceOf(folder, name), name);
+    }
+
+    /// <inheritdoc/>
+    public override void SaveTrainingState(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var scope = new TensorScope();
+        foreach (var name in model.ActiveAdapters)
+        {
+            if (model.GetTrainingState(name) is { Count: > 0 } state)
+                Safetensors.SaveFile(state, Path.Combine(PlaceOf(folder, name), TrainingStateFile));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void LoadTrainingState(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var scope = new TensorScope();
+        foreach (var name in model.ActiveAdapters)
+        {
+            var path = Path.Combine(PlaceOf(folder, name), TrainingStateFile);
+            if (!File.Exists(path))
+                continue;
+            using var checkpoint = Checkpoint.Open(path);
+            model.SetTrainingState(checkpoint.Entries.Keys.ToDictionary(key => key, key => checkpoint.Read(key)), name);
+        }
     }
 
     /// <summary>peft puts the adapter called default into the folder itself, and others into folders of their names; transformers looks for the active one in the folder itself.</summary>
@@ -41,11 +70,9 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
         return adapter != PeftModel.DefaultAdapterName && Directory.Exists(own) ? own : folder;
     }
 
-    private static Dictionary<string, Tensor> Read(string folder)
+    private static void RequireWeights(string folder)
     {
         if (!WeightFiles.Any(name => File.Exists(Path.Combine(folder, name))))
             throw new TrainingCheckpointException(folder, $"there is neither {WeightFiles[0]} nor {WeightFiles[1]}. It may be a checkpoint of a run without an adapter.");
-        using var checkpoint = Checkpoint.OpenFirst(folder, WeightFiles);
-        return checkpoint.Entries.Keys.ToDictionary(name => name, name => checkpoint.Read(name));
     }
 }

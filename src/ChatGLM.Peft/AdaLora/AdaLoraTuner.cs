@@ -5,7 +5,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Peft.AdaLora;
 
 /// <summary>Puts AdaLoRA on linear layers, adds its term to the loss, and cuts what was taken away out of what is saved.</summary>
-internal sealed class AdaLoraTuner : ITuner
+internal sealed partial class AdaLoraTuner : IStatefulTuner
 {
     /// <summary>Decides which ranks are left, step by step.</summary>
     public RankAllocator Allocator { get; } = new();
@@ -78,7 +78,7 @@ internal sealed class AdaLoraTuner : ITuner
     public Tensor ToFile(PeftConfig config, string path, AdapterParameter parameter)
     {
         var (tensor, backend) = (parameter.Tensor, parameter.Tensor.Backend);
-        if (Kept(config, path, parameter) is not { } kept)
+        if (KeptRanks(config, path, parameter) is not { } kept)
             return tensor;
         return parameter.Kind == "lora_B"
             ? backend.Permute(backend.SelectRows(backend.Permute(tensor, [1, 0]), kept), [1, 0])
@@ -90,7 +90,7 @@ internal sealed class AdaLoraTuner : ITuner
     {
         var backend = given.Backend;
         var ranks = place.Kind == "lora_B" ? 1 : 0;
-        if (given.Shape == place.Tensor.Shape || given.Shape.Rank != 2 || Kept(config, path, place) is not { } kept || given.Shape != place.Tensor.Shape.With(ranks, kept.Length))
+        if (given.Shape == place.Tensor.Shape || given.Shape.Rank != 2 || KeptRanks(config, path, place) is not { } kept || given.Shape != place.Tensor.Shape.With(ranks, kept.Length))
             return given;
         var whole = Tensor.Zeros(place.Tensor.Shape, given.DType, backend);
         for (var i = 0; i < kept.Length; i++)
@@ -99,7 +99,7 @@ internal sealed class AdaLoraTuner : ITuner
     }
 
     /// <summary>The ranks that are left in a layer; null if all are, or if the rest is gone already.</summary>
-    private static int[]? Kept(PeftConfig config, string path, AdapterParameter parameter)
+    private static int[]? KeptRanks(PeftConfig config, string path, AdapterParameter parameter)
     {
         if (((AdaLoraConfig)config).PatternOf(path) is not { } pattern || pattern.Count != parameter.Tensor.Shape[parameter.Kind == "lora_B" ? 1 : 0])
             return null;

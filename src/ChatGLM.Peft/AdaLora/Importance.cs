@@ -3,10 +3,23 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Peft.AdaLora;
 
 /// <summary>How much the elements of a parameter matter to the loss: moving averages of their sensitivity, |parameter * gradient|, and of how much that changes.</summary>
-internal sealed class Importance(int count)
+internal sealed class Importance
 {
-    private readonly float[] _sensitivity = new float[count];
-    private readonly float[] _change = new float[count];
+    private readonly float[] _sensitivity;
+    private readonly float[] _change;
+
+    /// <summary>Nothing matters yet.</summary>
+    public Importance(int count)
+        : this(new float[count], new float[count])
+    {
+    }
+
+    /// <summary>Goes on from averages of before.</summary>
+    public Importance(float[] sensitivity, float[] change) => (_sensitivity, _change) = (sensitivity, change);
+
+    public ReadOnlySpan<float> Sensitivity => _sensitivity;
+
+    public ReadOnlySpan<float> Changes => _change;
 
     /// <param name="parameter">The parameter, with its gradient.</param>
     /// <param name="gradientScale">What the optimizer multiplied the gradient by.</param>

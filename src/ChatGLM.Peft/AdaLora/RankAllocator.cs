@@ -10,6 +10,19 @@ internal sealed class RankAllocator
 {
     private readonly Dictionary<Tensor, Importance> _importance = new(ReferenceEqualityComparer.Instance);
 
+    /// <summary>What is known of a parameter; null before the first step and after the last decision.</summary>
+    public Importance? this[Tensor parameter]
+    {
+        get => _importance.GetValueOrDefault(parameter);
+        set
+        {
+            if (value is null)
+                _importance.Remove(parameter);
+            else
+                _importance[parameter] = value;
+        }
+    }
+
     /// <summary>To be called after an optimizer step, while the gradients are there.</summary>
     /// <param name="config">The schedule.</param>
     /// <param name="totalStep">The steps of the whole training.</param>
