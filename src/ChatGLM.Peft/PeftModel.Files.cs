@@ -1,6 +1,7 @@
 using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Prompts;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
@@ -64,12 +65,15 @@ public partial class PeftModel
     }
 
     /// <summary>The parameters of an adapter under the keys that they have in a file, such as <c>base_model.model.transformer.layers.0.attention.query_key_value.lora_A.weight</c>;
-    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies, but for AdaLoRA, whose file lacks the ranks that were taken away.</summary>
+    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies, but for AdaLoRA, whose file lacks the ranks that were taken away. Virtual
+    /// tokens are one tensor, <c>prompt_embeddings</c>; where a network makes them, it is what the network makes now.</summary>
     /// <param name="adapterName">The adapter.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public IReadOnlyDictionary<string, Tensor> GetPeftModelStateDict(string adapterName = DefaultAdapterName)
     {
         var config = Config(adapterName);
+        if (_prompts.Find(adapterName) is IPromptEncoder prompt)
+            return Saved(adapterName).Append((PromptKey, prompt.Compute())).ToDictionary(p => p.Item1, p => p.Item2, StringComparer.Ordinal);
         var tuner = _tuners.GetValueOrDefault(adapterName);
         return LayerPlaces(adapterName).Select(p => (p.Key, Tensor: tuner is null ? p.Parameter.Tensor : tuner.ToFile(config, p.Path, p.Parameter)))
             .Concat(OtherPlaces(adapterName)).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
@@ -88,6 +92,8 @@ public partial class PeftModel
 
     private void Write(string adapterName, PeftConfig config, AdapterWeights weights)
     {
+        if (_prompts.Find(adapterName) is IPromptEncoder { Stored: null })
+            throw new AdapterWeightsException("The state dict", $"it holds the virtual tokens of '{adapterName}', which a network makes: its weights do not follow from them. Nothing was changed.");
         UnmergeAdapter();
         var tuner = _tuners.GetValueOrDefault(adapterName);
         using var scope = new TensorScope();
@@ -103,7 +109,15 @@ public partial class PeftModel
         _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", l.Path, p)));
 
     private IEnumerable<(string Key, Tensor Tensor)> OtherPlaces(string adapterName) =>
-        _saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)).Concat(_tuners.TryGetValue(adapterName, out var tuner) ? Shared(tuner, saved: true) : []);
+        (_prompts.Find(adapterName) is IPromptEncoder { Stored: { } stored } ? [(PromptKey, stored)] : Array.Empty<(string, Tensor)>())
+            .Concat(Saved(adapterName))
+            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? Shared(tuner, saved: true) : []);
+
+    private IEnumerable<(string Key, Tensor Tensor)> Saved(string adapterName)
+    {
+        var prefix = _prompts.Find(adapterName) is null ? Prefix : PromptPrefix;
+        return _saved.Parameters(adapterName).Select(p => (prefix + p.Name, p.Tensor));
+    }
 
     private IEnumerable<(string Key, Tensor Tensor)> BiasPlaces(string adapterName, PeftConfig config) =>
         Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(adapterName)).Select(l => l.Path)).Select(b => (Prefix + b.Name, b.Bias));
