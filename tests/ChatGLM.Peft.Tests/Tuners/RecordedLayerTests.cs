@@ -148,7 +148,7 @@ public sealed class RecordedLayerTests
             _model = TinyModels.Create(2);
             Generator.ManualSeed((ulong)json.GetProperty("seed").GetInt64());
             TrainSeed = (ulong)json.GetProperty("train_seed").GetInt64();
-            Tuner = PeftMethod.Of(_config).CreateTuner();
+            Tuner = PeftMethod.Of(_config).CreateTuner!();
         }
 
         public TorchGenerator Generator => _model.Generator;
