@@ -50,4 +50,9 @@ internal interface ITunerLayer
 internal interface IAdapter
 {
     IEnumerable<AdapterParameter> Parameters { get; }
+
+    /// <summary>Gives back what the adapter has beside its parameters, when it was never put into its layer.</summary>
+    void Release()
+    {
+    }
 }
