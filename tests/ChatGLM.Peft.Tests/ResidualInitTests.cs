@@ -171,6 +171,18 @@ public sealed class ResidualInitTests
     }
 
     [Fact]
+    public void A_weight_that_two_layers_share_is_not_changed_for_good()
+    {
+        using var model = TinyModels.Create(1);
+        var plain = TinyModels.Logits(model);
+        var peft = model.GetPeftModel(Config(InitLoraWeights.Pissa) with { TargetModules = ["lm_head"] });
+        peft.Invoking(p => p.MergeAndUnload()).Should().Throw<AdapterMergeException>().WithMessage("*lm_head*shares*word_embeddings*");
+        TinyModels.LargestDifference(TinyModels.Logits(model), plain).Should().BeLessThan(2e-5);
+        peft.Unload();
+        TinyModels.Logits(model).Should().Equal(plain);
+    }
+
+    [Fact]
     public void The_file_names_them_as_peft_does()
     {
         using var folder = new TemporaryFolder();

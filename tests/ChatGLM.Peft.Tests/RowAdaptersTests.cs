@@ -1,6 +1,7 @@
 using ChatGLM.Generation;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
+using ChatGLM.Tokenizers;
 
 namespace ChatGLM.Peft.Tests;
 

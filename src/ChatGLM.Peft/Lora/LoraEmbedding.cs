@@ -16,6 +16,8 @@ internal sealed class LoraEmbedding(Embedding baseLayer) : Embedding(baseLayer.W
 
     public bool IsMerged => _merged is not null;
 
+    public IEnumerable<Tensor> Aside => IsMerged ? [Weight] : [];
+
     public RowRouting? Routing { get; set; }
 
     public override IEnumerable<(string Name, Tensor Parameter)> OwnParameters => new[] { ("weight", _merged ?? Weight) }.Concat(_adapters.NamedParameters());

@@ -20,7 +20,7 @@ internal sealed class LoraTuner : ITuner
         if (lora.ChangesBase && paths.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is Linear { Weight: not DenseWeight }) is { } few && model.TryGetModule(few, out var layer))
         {
             throw new AdapterConfigException(
-                lora.Origin, "init_lora_weights", $"takes the base's weights apart, and '{few}' is a {((Linear)layer).Weight.GetType().Name}. Load the base without quantization, or use other first values.");
+                lora.Origin, "init_lora_weights", $"takes the base's weights apart, and '{few}' is a {((Linear)layer).Weight.GetType().Name}. Load the base without quantization, or use other first values; an adapter that was saved like this can be loaded so and written with SavePretrainedAsLora.");
         }
 
         return paths;

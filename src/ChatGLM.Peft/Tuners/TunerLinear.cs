@@ -18,6 +18,8 @@ internal abstract class TunerLinear<TAdapter>(Linear baseLayer) : Linear(baseLay
 
     public bool IsMerged { get; private set; }
 
+    public IEnumerable<Tensor> Aside => _aside?.Tensors.Select(t => t.Tensor) ?? [];
+
     public RowRouting? Routing { get; set; }
 
     public override IEnumerable<(string Name, Tensor Parameter)> OwnParameters =>
