@@ -46,6 +46,8 @@ public partial class PeftModel
             throw new AdapterRowsException($"The adapters {PeftException.List(_merged)} are merged into the weights, which all rows share. Call UnmergeAdapter first.");
         foreach (var name in adapterNames.Distinct().Where(name => name != BaseAdapterName))
             RequireRows(name, Config(name));
+        if (_active.FirstOrDefault(name => Config(name) is PromptLearningConfig) is { } prompt)
+            throw new AdapterRowsException($"The active adapter '{prompt}' puts virtual tokens before every row. Make another one active first.");
         // What an active adapter has put into the model in place of the base's own module is there for every row.
         if (_active.FirstOrDefault(name => Config(name).ModulesToSave is { Count: > 0 }) is { } active)
             throw new AdapterRowsException($"The active adapter '{active}' has modules_to_save in the model, which would stand there for every row. Make another one active first.");
