@@ -1,6 +1,7 @@
 using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Lora;
 using ChatGLM.Peft.Prompts;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
@@ -54,13 +55,27 @@ public partial class PeftModel
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         foreach (var name in adapterNames.Count > 0 ? adapterNames : [.. _adapters.Select(a => a.Name)])
+            Save(folder, name, Config(name), GetPeftModelStateDict(name));
+    }
+
+    /// <summary>
+    /// Writes adapters whose first values were taken out of the base's weights (PiSSA, OLoRA) as plain ones of twice the rank, which go on the base as it is, beside others (in peft
+    /// <c>save_pretrained(path_initial_model_for_weight_conversion=...)</c>; the first values are known here). Others are written as they are.
+    /// </summary>
+    /// <param name="folder">The folder; it is created if need be.</param>
+    /// <param name="adapterNames">Which ones; all if none is named.</param>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    /// <exception cref="AdapterConfigException">An adapter has no plain form: one of LoftQ or DoRA, or one whose configuration could not say its scaling (use_rslora with patterns).</exception>
+    public void SavePretrainedAsLora(string folder, params IReadOnlyList<string> adapterNames)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var names = adapterNames.Count > 0 ? adapterNames : [.. _adapters.Select(a => a.Name)];
+        var configs = names.Select(name => Config(name) is LoraConfig { ChangesBase: true } lora ? PlainLora.Config(lora) : Config(name)).ToList();
+        for (var i = 0; i < names.Count; i++)
         {
-            var config = Config(name);
-            var place = name == DefaultAdapterName ? folder : Path.Combine(folder, name);
-            Directory.CreateDirectory(place);
-            Safetensors.SaveFile(GetPeftModelStateDict(name), Path.Combine(place, AdapterWeights.FileNames[0]));
-            // What is saved is saved to be used; whoever trains on says so when loading.
-            (config with { InferenceMode = true }).SavePretrained(place);
+            using var scope = new TensorScope();
+            var state = GetPeftModelStateDict(names[i]);
+            Save(folder, names[i], configs[i], configs[i] == Config(names[i]) ? state : PlainLora.State(state, Prefix, _layers, names[i]));
         }
     }
 
@@ -103,6 +118,15 @@ public partial class PeftModel
         var optional = BiasPlaces(adapterName, config).Concat(tuner is null ? [] : Shared(tuner, saved: false));
         weights.Match(places, optional).Apply();
         tuner?.SharedChanged();
+    }
+
+    private static void Save(string folder, string name, PeftConfig config, IReadOnlyDictionary<string, Tensor> state)
+    {
+        var place = name == DefaultAdapterName ? folder : Path.Combine(folder, name);
+        Directory.CreateDirectory(place);
+        Safetensors.SaveFile(state, Path.Combine(place, AdapterWeights.FileNames[0]));
+        // What is saved is saved to be used; whoever trains on says so when loading.
+        (config with { InferenceMode = true }).SavePretrained(place);
     }
 
     private IEnumerable<(string Key, string Path, AdapterParameter Parameter)> LayerPlaces(string adapterName) =>
