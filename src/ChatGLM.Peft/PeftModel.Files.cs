@@ -55,7 +55,10 @@ public partial class PeftModel
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         foreach (var name in adapterNames.Count > 0 ? adapterNames : [.. _adapters.Select(a => a.Name)])
+        {
+            using var scope = new TensorScope();
             Save(folder, name, Config(name), GetPeftModelStateDict(name));
+        }
     }
 
     /// <summary>
