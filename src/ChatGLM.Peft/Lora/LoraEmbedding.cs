@@ -83,6 +83,7 @@ internal sealed class LoraEmbedding(Embedding baseLayer) : Embedding(baseLayer.W
         var y = Functional.Embedding(ids, Weight);
         foreach (var (name, chosen) in rows.Groups(ids.Shape[0]))
         {
+            using var scope = new TensorScope();
             if (_adapters.Find(name) is { } adapter)
                 RowAdapters.Add(y, chosen, LowRank(RowAdapters.Take(ids, chosen), adapter), adapter.Scaling);
         }

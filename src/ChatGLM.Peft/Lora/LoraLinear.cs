@@ -23,7 +23,7 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : T
             return ForwardDora(x, active);
         var y = Functional.Linear(x, Weight, Bias);
         foreach (var adapter in active)
-            y = Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+            y = Add(y, x, adapter);
         return y;
     }
 
@@ -33,6 +33,7 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : T
         var y = Functional.Linear(x, BaseWeight, Bias);
         foreach (var (name, chosen) in rows.Groups(x.Shape[0]))
         {
+            using var scope = new TensorScope();
             if (Find(name) is { } adapter)
                 RowAdapters.Add(y, chosen, LowRank(RowAdapters.Take(x, chosen), adapter), adapter.Scaling);
         }
@@ -48,6 +49,17 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : T
         var backend = rows.Backend;
         backend.AddInPlace(rows, backend.MatMul(backend.Slice(adapter.B, 0, start, rows.Shape[0]), adapter.A), adapter.Scaling);
         return adapter.Magnitude is { } magnitude ? DoraNorm.ScaleRows(rows, backend.Slice(magnitude, 0, start, rows.Shape[0])) : rows;
+    }
+
+    /// <summary>y, which goes, plus an adapter's share. Where nothing is recorded, what only the share needs is given back at once: it would else stay until the model's layer is done.</summary>
+    private Tensor Add(Tensor y, Tensor x, LoraAdapter adapter)
+    {
+        if (GradMode.Enabled)
+            return Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+        using var scope = new TensorScope();
+        var sum = Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+        y.Dispose();
+        return scope.Keep(sum);
     }
 
     private DoraNorm NormOf(LinearWeight weight) => _norm?.IsOf(weight) == true ? _norm : _norm = new DoraNorm(weight);
