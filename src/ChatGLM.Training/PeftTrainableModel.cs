@@ -12,6 +12,9 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
     private const string TrainingStateFile = "adapter_training_state.safetensors";
     private static readonly string[] WeightFiles = ["adapter_model.safetensors", "adapter_model.bin"];
 
+    /// <summary>What is trained and in no file of peft's: the networks that make virtual tokens, of which peft saves what they make. Python leaves this file alone.</summary>
+    private const string NetworkFile = "prompt_encoder.safetensors";
+
     /// <inheritdoc/>
     public override GenerationResult Generate(ModelInputs prompts, GenerationConfig config, CancellationToken cancellationToken = default) => model is PeftModelForCausalLM causal
         ? causal.Generate(prompts, config, cancellationToken)
@@ -22,6 +25,8 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         model.SavePretrained(folder);
+        if (Networks() is { Count: > 0 } networks)
+            Safetensors.SaveFile(networks, Path.Combine(folder, NetworkFile));
     }
 
     /// <inheritdoc/>
@@ -30,9 +35,12 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var scope = new TensorScope();
         // All are looked for before the first one is changed.
-        foreach (var place in model.ActiveAdapters.Select(name => PlaceOf(folder, name)))
-            RequireWeights(place);
-        foreach (var name in model.ActiveAdapters)
+        var networks = ReadNetworks(folder, Networks());
+        var whole = model.ActiveAdapters.Where(IsSavedWhole).ToList();
+        foreach (var name in whole)
+            RequireWeights(PlaceOf(folder, name));
+        model.LoadStateDict(networks, strict: false);
+        foreach (var name in whole)
             model.RestoreAdapter(PlaceOf(folder, name), name);
     }
 
@@ -61,6 +69,34 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
             using var checkpoint = Checkpoint.Open(path);
             model.SetTrainingState(checkpoint.Entries.Keys.ToDictionary(key => key, key => checkpoint.Read(key)), name);
         }
+    }
+
+    /// <summary>Whether an adapter's file holds its parameters, and not what a network makes of them.</summary>
+    private bool IsSavedWhole(string adapter)
+    {
+        if (model.PeftConfigs[adapter] is not PromptLearningConfig)
+            return true;
+        var parameters = model.NamedParameters().Select(p => p.Parameter).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        return model.GetPeftModelStateDict(adapter).Values.All(parameters.Contains);
+    }
+
+    private Dictionary<string, Tensor> Networks()
+    {
+        const string Prefix = "prompt_encoder.";
+        var saved = model.ActiveAdapters.SelectMany(name => model.GetPeftModelStateDict(name).Values).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        return TrainableParameters.Where(p => p.Name.StartsWith(Prefix, StringComparison.Ordinal) && !saved.Contains(p.Parameter)).ToDictionary(p => p.Name, p => p.Parameter, StringComparer.Ordinal);
+    }
+
+    private Dictionary<string, Tensor> ReadNetworks(string folder, Dictionary<string, Tensor> networks)
+    {
+        if (networks.Count == 0)
+            return networks;
+        if (!File.Exists(Path.Combine(folder, NetworkFile)))
+            throw new TrainingCheckpointException(folder, $"there is no {NetworkFile}. A network makes the virtual tokens of this adapter, and a checkpoint of Python's trainer holds only what it made: training cannot go on from that.");
+        using var checkpoint = Checkpoint.OpenFirst(folder, NetworkFile);
+        if (networks.Keys.FirstOrDefault(name => !checkpoint.Entries.ContainsKey(name)) is { } missing)
+            throw new TrainingCheckpointException(checkpoint.Path, $"the trained parameter '{missing}' is missing. {checkpoint.Describe()}");
+        return networks.Keys.ToDictionary(name => name, name => checkpoint.Read(name, Backend), StringComparer.Ordinal);
     }
 
     /// <summary>peft puts the adapter called default into the folder itself, and others into folders of their names; transformers looks for the active one in the folder itself.</summary>

@@ -29,7 +29,10 @@ public sealed class ModelOutput : IDisposable
 
     /// <summary>The same scores with another loss, such as one to which something was added.</summary>
     /// <param name="loss">A single number.</param>
-    public ModelOutput WithLoss(Tensor loss) => new(Logits, loss, HiddenStates, PastKeyValues);
+    public ModelOutput WithLoss(Tensor loss) => new(Logits, loss, HiddenStates, PastKeyValues) { VirtualTokens = VirtualTokens };
+
+    /// <summary>How many of the scored positions, at the front of each row, are virtual tokens and none of the ids; labels are without them.</summary>
+    public int VirtualTokens { get; internal init; }
 
     /// <summary>Gives logits, loss and hidden states back. The cache is left alone: the next pass uses it.</summary>
     public void Dispose()
