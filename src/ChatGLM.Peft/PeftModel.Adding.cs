@@ -1,5 +1,6 @@
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Rows;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
@@ -23,6 +24,12 @@ public partial class PeftModel
             throw new AdapterConfigException(config.Origin, "peft_type", $"is {PeftMethod.Of(config).Name}, and the model has {PeftMethod.Of(other).Name} adapters: those inside the layers of one model are all of one kind. Unload them first, or load the base a second time.");
         if (_adapters.Count > 0 && (config.TrainedBiases != TrainedBiases.None || _adapters.Exists(a => a.Config.TrainedBiases != TrainedBiases.None)))
             throw new AdapterConfigException(config.Origin, "bias", "trains the biases of the base model itself, so an adapter that does must be the only one. Set bias to none in all of them.");
+        if (config is LoraConfig { ChangesBase: true } && _adapters.Find(a => a.Config is LoraConfig { ChangesBase: true }).Name is { } first)
+        {
+            throw new AdapterConfigException(
+                config.Origin, "init_lora_weights", $"takes the base's weights apart, and '{first}' has done so already. Save one of the two with SavePretrainedAsLora, which needs no other base, and load that.");
+        }
+
         UnmergeAdapter();
         var tuner = PeftMethod.Of(config).CreateTuner!();
         var targets = tuner.FindTargets(BaseModel, config);
@@ -39,7 +46,8 @@ public partial class PeftModel
             foreach (var path in targets)
                 staged.Add((path, tuner.Create(path, modules[path], config, BaseModel.Generator)));
             saved = _saved.Stage(config.ModulesToSave, targets);
-            var writes = weights?.Match(Places(staged, saved).Concat(tuner.Shared), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)));
+            var writes = weights?.Match(
+                Places(staged, saved).Concat(Shared(tuner, saved: true)), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)).Concat(Shared(tuner, saved: false)));
             foreach (var (path, adapter) in staged)
             {
                 if (modules[path] is not ITunerLayer layer)
@@ -49,6 +57,8 @@ public partial class PeftModel
                     wrapped.Add((path, modules[path]));
                     layer = (ITunerLayer)wrapper;
                     layer.Enable(!IsDisabled);
+                    if (layer is IRoutedLayer routed)
+                        routed.Routing = _rows;
                 }
 
                 layer.Add(adapterName, adapter);
@@ -56,6 +66,7 @@ public partial class PeftModel
 
             // Last, because biases are the base's own: from here on nothing can fail but the machine.
             writes?.Apply();
+            tuner.SharedChanged();
         }
         catch
         {
@@ -78,8 +89,13 @@ public partial class PeftModel
             model.ReplaceModule(path, before);
         foreach (var (_, layer) in model.NamedModules().Where(m => m.Module is ITunerLayer))
             ((ITunerLayer)layer).Delete(adapterName);
-        foreach (var parameter in staged.SelectMany(s => s.Adapter.Parameters))
-            parameter.Tensor.Dispose();
+        foreach (var (_, adapter) in staged)
+        {
+            foreach (var parameter in adapter.Parameters)
+                parameter.Tensor.Dispose();
+            adapter.Release();
+        }
+
         foreach (var (_, copy) in saved)
             copy.Dispose();
     }
@@ -101,6 +117,8 @@ public partial class PeftModel
         ArgumentNullException.ThrowIfNull(adapterName);
         if (_adapters.Exists(a => a.Name == adapterName))
             throw new AdapterNameException(adapterName, "is there already. Take another name, or delete it first.");
+        if (adapterName == BaseAdapterName)
+            throw new AdapterNameException(adapterName, "has the name that stands for no adapter. Take another one.");
         // The name is a part of parameter names and the name of a folder.
         if (adapterName.Length is 0 or > 100 || adapterName.AsSpan().ContainsAny("./\\:*?\"<>|") || adapterName.Any(char.IsControl) || adapterName.Contains("lora_", StringComparison.Ordinal))
             throw new AdapterNameException(adapterName, "has a name that cannot be one: 1 to 100 characters without points, slashes and the like, and without 'lora_', were expected.");
@@ -115,6 +133,9 @@ public partial class PeftModel
         return BaseModel.NamedModules().Where(m => layers?.Contains(m.Name) ?? true)
             .SelectMany(m => m.Module.OwnParameters.Where(p => p.Name == "bias").Select(p => ($"{m.Name}.bias", p.Parameter)));
     }
+
+    /// <summary>What the layers of an adapter share, as far as its file has to hold it or need not.</summary>
+    private static IEnumerable<(string Key, Tensor Tensor)> Shared(ITuner tuner, bool saved) => tuner.Shared.Where(s => s.IsSaved == saved).Select(s => (s.Key, s.Tensor));
 
     private static IEnumerable<(string Key, Tensor Tensor)> Places(IEnumerable<(string Path, IAdapter Adapter)> layers, IEnumerable<(string Path, Module Copy)> saved) =>
         layers.SelectMany(l => l.Adapter.Parameters.Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))

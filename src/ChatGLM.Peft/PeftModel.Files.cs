@@ -1,7 +1,9 @@
 using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Lora;
 using ChatGLM.Peft.Prompts;
+using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft;
@@ -54,18 +56,35 @@ public partial class PeftModel
         ArgumentException.ThrowIfNullOrEmpty(folder);
         foreach (var name in adapterNames.Count > 0 ? adapterNames : [.. _adapters.Select(a => a.Name)])
         {
-            var config = Config(name);
-            var place = name == DefaultAdapterName ? folder : Path.Combine(folder, name);
-            Directory.CreateDirectory(place);
-            Safetensors.SaveFile(GetPeftModelStateDict(name), Path.Combine(place, AdapterWeights.FileNames[0]));
-            // What is saved is saved to be used; whoever trains on says so when loading.
-            (config with { InferenceMode = true }).SavePretrained(place);
+            using var scope = new TensorScope();
+            Save(folder, name, Config(name), GetPeftModelStateDict(name));
+        }
+    }
+
+    /// <summary>
+    /// Writes adapters whose first values were taken out of the base's weights (PiSSA, OLoRA) as plain ones of twice the rank, which go on the base as it is, beside others (in peft
+    /// <c>save_pretrained(path_initial_model_for_weight_conversion=...)</c>; the first values are known here). Others are written as they are.
+    /// </summary>
+    /// <param name="folder">The folder; it is created if need be.</param>
+    /// <param name="adapterNames">Which ones; all if none is named.</param>
+    /// <exception cref="AdapterNameException">There is no such adapter.</exception>
+    /// <exception cref="AdapterConfigException">An adapter has no plain form: one of LoftQ or DoRA, or one whose configuration could not say its scaling (use_rslora with patterns).</exception>
+    public void SavePretrainedAsLora(string folder, params IReadOnlyList<string> adapterNames)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var names = adapterNames.Count > 0 ? adapterNames : [.. _adapters.Select(a => a.Name)];
+        var configs = names.Select(name => Config(name) is LoraConfig { ChangesBase: true } lora ? PlainLora.Config(lora) : Config(name)).ToList();
+        for (var i = 0; i < names.Count; i++)
+        {
+            using var scope = new TensorScope();
+            var state = GetPeftModelStateDict(names[i]);
+            Save(folder, names[i], configs[i], configs[i] == Config(names[i]) ? state : PlainLora.State(state, Prefix, _layers, names[i]));
         }
     }
 
     /// <summary>The parameters of an adapter under the keys that they have in a file, such as <c>base_model.model.transformer.layers.0.attention.query_key_value.lora_A.weight</c>;
-    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies. Virtual tokens are one tensor, <c>prompt_embeddings</c>; where a network
-    /// makes them, it is what the network makes now.</summary>
+    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies, but for AdaLoRA, whose file lacks the ranks that were taken away. Virtual
+    /// tokens are one tensor, <c>prompt_embeddings</c>; where a network makes them, it is what the network makes now.</summary>
     /// <param name="adapterName">The adapter.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public IReadOnlyDictionary<string, Tensor> GetPeftModelStateDict(string adapterName = DefaultAdapterName)
@@ -73,7 +92,9 @@ public partial class PeftModel
         var config = Config(adapterName);
         if (_prompts.Find(adapterName) is IPromptEncoder prompt)
             return Saved(adapterName).Append((PromptKey, prompt.Compute())).ToDictionary(p => p.Item1, p => p.Item2, StringComparer.Ordinal);
-        return Places(adapterName).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
+        var tuner = _tuners.GetValueOrDefault(adapterName);
+        return LayerPlaces(adapterName).Select(p => (p.Key, Tensor: tuner is null ? p.Parameter.Tensor : tuner.ToFile(config, p.Path, p.Parameter)))
+            .Concat(OtherPlaces(adapterName)).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
     }
 
     /// <summary>Copies values into the parameters of an adapter. Nothing is changed if anything does not fit.</summary>
@@ -84,18 +105,40 @@ public partial class PeftModel
     public void SetPeftModelStateDict(IReadOnlyDictionary<string, Tensor> state, string adapterName = DefaultAdapterName)
     {
         ArgumentNullException.ThrowIfNull(state);
-        var config = Config(adapterName);
+        Write(adapterName, Config(adapterName), new AdapterWeights("The state dict", null, state));
+    }
+
+    private void Write(string adapterName, PeftConfig config, AdapterWeights weights)
+    {
         if (_prompts.Find(adapterName) is IPromptEncoder { Stored: null })
             throw new AdapterWeightsException("The state dict", $"it holds the virtual tokens of '{adapterName}', which a network makes: its weights do not follow from them. Nothing was changed.");
         UnmergeAdapter();
-        new AdapterWeights("The state dict", null, state).Match(Places(adapterName), BiasPlaces(adapterName, config)).Apply();
+        var tuner = _tuners.GetValueOrDefault(adapterName);
+        using var scope = new TensorScope();
+        foreach (var (key, path, place) in tuner is null ? [] : LayerPlaces(adapterName))
+            weights.Change(key, given => tuner!.FromFile(config, path, place, given));
+        var places = LayerPlaces(adapterName).Select(p => (p.Key, p.Parameter.Tensor)).Concat(OtherPlaces(adapterName));
+        var optional = BiasPlaces(adapterName, config).Concat(tuner is null ? [] : Shared(tuner, saved: false));
+        weights.Match(places, optional).Apply();
+        tuner?.SharedChanged();
     }
 
-    private IEnumerable<(string Key, Tensor Tensor)> Places(string adapterName) =>
-        _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))
-            .Concat(_prompts.Find(adapterName) is IPromptEncoder { Stored: { } stored } ? [(PromptKey, stored)] : [])
+    private static void Save(string folder, string name, PeftConfig config, IReadOnlyDictionary<string, Tensor> state)
+    {
+        var place = name == DefaultAdapterName ? folder : Path.Combine(folder, name);
+        Directory.CreateDirectory(place);
+        Safetensors.SaveFile(state, Path.Combine(place, AdapterWeights.FileNames[0]));
+        // What is saved is saved to be used; whoever trains on says so when loading.
+        (config with { InferenceMode = true }).SavePretrained(place);
+    }
+
+    private IEnumerable<(string Key, string Path, AdapterParameter Parameter)> LayerPlaces(string adapterName) =>
+        _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", l.Path, p)));
+
+    private IEnumerable<(string Key, Tensor Tensor)> OtherPlaces(string adapterName) =>
+        (_prompts.Find(adapterName) is IPromptEncoder { Stored: { } stored } ? [(PromptKey, stored)] : Array.Empty<(string, Tensor)>())
             .Concat(Saved(adapterName))
-            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? tuner.Shared : []);
+            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? Shared(tuner, saved: true) : []);
 
     private IEnumerable<(string Key, Tensor Tensor)> Saved(string adapterName)
     {

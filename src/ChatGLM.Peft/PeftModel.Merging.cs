@@ -101,7 +101,7 @@ public partial class PeftModel
     {
         var users = BaseModel.NamedModules().SelectMany(m => m.Module.OwnParameters.Select(p => (m.Name, p.Parameter)))
             .ToLookup(p => p.Parameter, p => p.Name, ReferenceEqualityComparer.Instance);
-        var changing = _layers.Where(l => l.Layer.Adapters.Any(adapters.Contains)).SelectMany(l => ((Module)l.Layer).OwnParameters.Select(p => (l.Path, p.Parameter)))
+        var changing = _layers.Where(l => l.Layer.Adapters.Any(adapters.Contains)).SelectMany(l => ((Module)l.Layer).OwnParameters.Select(p => p.Parameter).Concat(l.Layer.Aside).Select(parameter => (l.Path, Parameter: parameter)))
             .Concat(adapters.SelectMany(_saved.Replaced));
         foreach (var (path, parameter) in changing)
         {

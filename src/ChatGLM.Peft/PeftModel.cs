@@ -71,7 +71,20 @@ public partial class PeftModel : Module
 
     /// <summary>Scores every position, and computes the loss if labels are given, through the active adapters.</summary>
     /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>
-    public ModelOutput Forward(ModelInputs inputs) => BaseModel.Forward(inputs);
+    /// <returns>The scores. As in peft the loss includes what an adapter that is trained adds to it, as AdaLoRA does.</returns>
+    public ModelOutput Forward(ModelInputs inputs)
+    {
+        var output = BaseModel.Forward(inputs);
+        if (output.Loss is not { } loss || IsDisabled)
+            return output;
+        foreach (var name in _active)
+        {
+            if (Config(name) is { InferenceMode: false } config && _tuners.GetValueOrDefault(name)?.ExtraLoss(config, _layers.SelectMany(l => l.Layer.Parameters(name))) is { } extra)
+                loss = Functional.Add(loss, extra);
+        }
+
+        return ReferenceEquals(loss, output.Loss) ? output : output.WithLoss(loss);
+    }
 
     /// <summary>Adds an adapter with first values of its own. It is not active until <see cref="SetAdapter"/>. A failure leaves the model as it was.</summary>
     /// <param name="adapterName">A new name, without points and slashes.</param>

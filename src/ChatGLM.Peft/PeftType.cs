@@ -17,4 +17,19 @@ public enum PeftType
 
     /// <summary>Activations rescaled by learned vectors (Liu et al. 2022, (IA)³): <c>IA3</c>.</summary>
     Ia3,
+
+    /// <summary>Low-rank Hadamard product (Hyeon-Woo et al. 2021): <c>LOHA</c>.</summary>
+    LoHa,
+
+    /// <summary>Low-rank Kronecker product (Edalati et al. 2022): <c>LOKR</c>.</summary>
+    LoKr,
+
+    /// <summary>Orthogonal fine-tuning (Qiu et al. 2023): <c>OFT</c>.</summary>
+    Oft,
+
+    /// <summary>Vector-based random matrix adaptation (Kopiczko et al. 2023): <c>VERA</c>.</summary>
+    Vera,
+
+    /// <summary>Adaptive low-rank adaptation (Zhang et al. 2023): <c>ADALORA</c>.</summary>
+    AdaLora,
 }

@@ -9,6 +9,7 @@ namespace ChatGLM.Training;
 /// <summary>A model with adapters as a <see cref="Trainer"/> trains it: its checkpoints hold adapter_model.safetensors and adapter_config.json, as those of transformers and peft do.</summary>
 internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model, (model ?? throw new ArgumentNullException(nameof(model))).BaseModel, model.Forward)
 {
+    private const string TrainingStateFile = "adapter_training_state.safetensors";
     private static readonly string[] WeightFiles = ["adapter_model.safetensors", "adapter_model.bin"];
 
     /// <summary>What is trained and in no file of peft's: the networks that make virtual tokens, of which peft saves what they make. Python leaves this file alone.</summary>
@@ -33,25 +34,57 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var scope = new TensorScope();
-        // All are read before the first one is changed.
+        // All are looked for before the first one is changed.
         var networks = ReadNetworks(folder, Networks());
-        var states = model.ActiveAdapters.Where(IsSavedWhole).ToDictionary(name => name, name => Read(PlaceOf(folder, name)));
+        var whole = model.ActiveAdapters.Where(IsSavedWhole).ToList();
+        foreach (var name in whole)
+            RequireWeights(PlaceOf(folder, name));
         model.LoadStateDict(networks, strict: false);
-        foreach (var (name, state) in states)
-            model.SetPeftModelStateDict(state, name);
+        foreach (var name in whole)
+            model.RestoreAdapter(PlaceOf(folder, name), name);
+    }
+
+    /// <inheritdoc/>
+    public override void SaveTrainingState(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var scope = new TensorScope();
+        foreach (var name in model.ActiveAdapters)
+        {
+            if (model.GetTrainingState(name) is { Count: > 0 } state)
+                Safetensors.SaveFile(state, Path.Combine(PlaceOf(folder, name), TrainingStateFile));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void LoadTrainingState(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using var scope = new TensorScope();
+        foreach (var name in model.ActiveAdapters)
+        {
+            var path = Path.Combine(PlaceOf(folder, name), TrainingStateFile);
+            if (!File.Exists(path))
+                continue;
+            using var checkpoint = Checkpoint.Open(path);
+            model.SetTrainingState(checkpoint.Entries.Keys.ToDictionary(key => key, key => checkpoint.Read(key)), name);
+        }
     }
 
     /// <summary>Whether an adapter's file holds its parameters, and not what a network makes of them.</summary>
     private bool IsSavedWhole(string adapter)
     {
+        if (model.PeftConfigs[adapter] is not PromptLearningConfig)
+            return true;
         var parameters = model.NamedParameters().Select(p => p.Parameter).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
         return model.GetPeftModelStateDict(adapter).Values.All(parameters.Contains);
     }
 
     private Dictionary<string, Tensor> Networks()
     {
+        const string Prefix = "prompt_encoder.";
         var saved = model.ActiveAdapters.SelectMany(name => model.GetPeftModelStateDict(name).Values).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
-        return TrainableParameters.Where(p => !saved.Contains(p.Parameter)).ToDictionary(p => p.Name, p => p.Parameter, StringComparer.Ordinal);
+        return TrainableParameters.Where(p => p.Name.StartsWith(Prefix, StringComparison.Ordinal) && !saved.Contains(p.Parameter)).ToDictionary(p => p.Name, p => p.Parameter, StringComparer.Ordinal);
     }
 
     private Dictionary<string, Tensor> ReadNetworks(string folder, Dictionary<string, Tensor> networks)
@@ -73,11 +106,9 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
         return adapter != PeftModel.DefaultAdapterName && Directory.Exists(own) ? own : folder;
     }
 
-    private static Dictionary<string, Tensor> Read(string folder)
+    private static void RequireWeights(string folder)
     {
         if (!WeightFiles.Any(name => File.Exists(Path.Combine(folder, name))))
             throw new TrainingCheckpointException(folder, $"there is neither {WeightFiles[0]} nor {WeightFiles[1]}. It may be a checkpoint of a run without an adapter.");
-        using var checkpoint = Checkpoint.OpenFirst(folder, WeightFiles);
-        return checkpoint.Entries.Keys.ToDictionary(name => name, name => checkpoint.Read(name));
     }
 }

@@ -98,4 +98,16 @@ public class TrainableModel
 
         Module.LoadStateDict(state, strict: false);
     }
+
+    /// <summary>Writes what training has to know of the model beside its weights, in order to go on from a checkpoint with the same bits; mostly there is nothing.</summary>
+    /// <param name="folder">The checkpoint's folder, <see cref="Save"/> having been called.</param>
+    public virtual void SaveTrainingState(string folder)
+    {
+    }
+
+    /// <summary>Reads what <see cref="SaveTrainingState"/> wrote.</summary>
+    /// <param name="folder">A checkpoint folder, <see cref="Load"/> having been called.</param>
+    public virtual void LoadTrainingState(string folder)
+    {
+    }
 }

@@ -34,6 +34,7 @@ public sealed partial class Trainer
         CheckpointFolder.Write(Arguments.OutputDir, State.GlobalStep, folder =>
         {
             _model.Save(folder);
+            _model.SaveTrainingState(folder);
             using var scope = new TensorScope();
             Safetensors.SaveFile(_optimizer!.StateDict(), Path.Combine(folder, OptimizerFileName));
             SchedulerFile.Write(folder, _scheduler!.State);
@@ -85,6 +86,7 @@ public sealed partial class Trainer
             throw new TrainingCheckpointException(folder, $"its progress is epoch {point.EpochIndex}, batch {point.BatchInEpoch}, beyond this run's {shape.Epochs} epochs of {shape.BatchesPerEpoch}.");
         var state = TrainerState.Read(Path.Combine(folder, TrainerState.FileName));
         _model.Load(folder);
+        _model.LoadTrainingState(folder);
         using (var scope = new TensorScope())
         using (var checkpoint = Checkpoint.Open(Path.Combine(folder, OptimizerFileName)))
             _optimizer!.LoadStateDict(checkpoint.Entries.Keys.ToDictionary(name => name, name => checkpoint.Read(name, _model.Backend)));

@@ -228,7 +228,9 @@ public sealed partial class Trainer
         }
         else
         {
-            _optimizer!.Step(Arguments.MaxGradNorm > 0 ? GradientClipping.Coefficient(norm, Arguments.MaxGradNorm) : 1);
+            var scale = Arguments.MaxGradNorm > 0 ? GradientClipping.Coefficient(norm, Arguments.MaxGradNorm) : 1;
+            _optimizer!.Step(scale);
+            Notify((callback, context) => callback.OnOptimizerStep(context), new TrainerContext(this, _control) { GradientScale = scale });
         }
 
         _scheduler.Step();

@@ -16,5 +16,7 @@ public static class FuzzTargets
         new("model-config", ModelConfigTarget.Read, ModelConfigTarget.Seeds, ModelConfigTarget.Grammar),
         new("tokenizer-config", TokenizerConfigTarget.Read, TokenizerConfigTarget.Seeds),
         new("generation-config", GenerationConfigTarget.Read, GenerationConfigTarget.Seeds, GenerationConfigTarget.Grammar),
+        new("adapter-config", AdapterTargets.ReadConfig, AdapterTargets.ConfigSeeds, AdapterTargets.ConfigGrammar),
+        new("adapter-weights", AdapterTargets.ReadWeights, AdapterTargets.WeightSeeds),
     ];
 }

@@ -97,14 +97,14 @@ public sealed class FactorizationTests
     [Fact]
     public void The_first_columns_of_a_qr_have_the_signs_of_torch()
     {
-        var (q, r) = FirstColumnsQr.Decompose(Values(6, 4, 0), 6, 4, 2);
+        var (q, r) = FirstColumnsQr.Decompose(Recorded(6, 4, 0), 2);
         double[] firstColumn = [-0.4403437491289486, 0.4282063595829619, -0.4153282713734286, 0.4017318174368502, -0.38744045359480356, 0.3724789457014536];
         double[] secondColumn = [0.6084352573093824, -0.3419047070346396, 0.06498177289256771, 0.1935209552026982, -0.4068037448919172, 0.5529425207031099];
         Close(q[0], firstColumn);
         Close(q[1], secondColumn);
         Close(r[0], [-1.9109410738017651, 0.7038009985133483, 0.24711641719751243, -0.03355954678720732]);
         Close(r[1], [0.0, 1.2117875120546442, -1.8406607658257133, 1.0203870715122396]);
-        (q, r) = FirstColumnsQr.Decompose(Values(3, 5, 1), 3, 5, 2);
+        (q, r) = FirstColumnsQr.Decompose(Recorded(3, 5, 1), 2);
         Close(q[0], [-0.5746625240922569, 0.5776796389494872, -0.5796975229782395]);
         Close(r[1], [0.0, -0.372946742889812, 0.8065547048791198, -0.015024040647759973, -1.2287258240057266]);
     }
@@ -112,7 +112,7 @@ public sealed class FactorizationTests
     [Fact]
     public void Columns_that_need_no_reflection_are_left_alone()
     {
-        var (q, r) = FirstColumnsQr.Decompose([2, 1, 0, 3, 0, 0], 3, 2, 2);
+        var (q, r) = FirstColumnsQr.Decompose(new DenseMatrix([2, 1, 0, 3, 0, 0], 3, 2), 2);
         Close([.. q[0], .. q[1]], [1, 0, 0, 0, 1, 0]);
         Close([.. r[0], .. r[1]], [2, 1, 0, 3]);
     }

@@ -91,7 +91,7 @@ public sealed class LoraConfigTests
     [InlineData("{\"peft_type\": \"LORA\", \"bias\": \"some\"}", "bias")]
     [InlineData("{\"peft_type\": \"LORA\", \"task_type\": \"DANCE\"}", "task_type")]
     [InlineData("{\"peft_type\": \"LORA\", \"target_modules\": [1]}", "target_modules")]
-    [InlineData("{\"peft_type\": \"LORA\", \"init_lora_weights\": \"loftq\"}", "init_lora_weights")]
+    [InlineData("{\"peft_type\": \"LORA\", \"init_lora_weights\": \"corda\"}", "init_lora_weights")]
     [InlineData("{\"peft_type\": \"LORA\", \"rank_pattern\": {\"a\": 2.5}}", "rank_pattern")]
     [InlineData("{\"peft_type\": \"LORA\", \"x\": \"\\ud800\"}", "surrogate")]
     [InlineData("{\"peft_type\": \"LORA\", \"layer_replication\": [[0, 2]]}", "layer_replication")]

@@ -250,7 +250,7 @@ public sealed class PeftModelTests
     {
         using var scope = new TensorScope();
         var x = Tensor.Full([2, 3, 8], 1);
-        var dropped = Lora.SequenceFirstDropout.Apply(x, 0.5f, new TorchGenerator(5), training: true).ToFloatArray();
+        var dropped = ChatGLM.Peft.Tuners.SequenceFirstDropout.Apply(x, 0.5f, new TorchGenerator(5), training: true).ToFloatArray();
         var mask = new float[3 * 2 * 8];
         new TorchGenerator(5).DropoutMask(mask, 0.5);
         for (var seq = 0; seq < 3; seq++)

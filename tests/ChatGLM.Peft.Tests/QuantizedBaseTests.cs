@@ -46,4 +46,45 @@ public sealed class QuantizedBaseTests
         peft.Invoking(p => p.MergeAndUnload()).Should().Throw<AdapterMergeException>();
         TinyModels.Logits(model).Should().Equal(before);
     }
+
+    [Theory]
+    [InlineData(1, 8, false)]
+    [InlineData(2, 4, false)]
+    [InlineData(2, 4, true)]
+    public void A_quantized_base_trains_and_keeps_its_bits(int generation, int bits, bool dora)
+    {
+        using var model = TinyModels.Create(generation);
+        model.Quantize(bits);
+        model.PrepareModelForKbitTraining().Should().BeSameAs(model);
+        model.GradientCheckpointing.Should().BeTrue();
+        model.NamedParameters().Should().OnlyContain(p => !p.Parameter.RequiresGrad);
+        var before = Quantized(model);
+        before.Should().NotBeEmpty();
+        using var peft = model.GetPeftModel(new LoraConfig { R = 4, LoraAlpha = 8, TargetModules = "all-linear", UseDora = dora });
+        peft.Train();
+        using var optimizer = new AdamW(peft.NamedParameters().Where(p => p.Parameter.RequiresGrad).Select(p => p.Parameter), new AdamWOptions { LearningRate = 2e-2 });
+        var losses = new List<float>();
+        for (var step = 0; step < 15; step++)
+        {
+            using var scope = new TensorScope();
+            var loss = peft.Forward(TinyModels.Inputs(rows: 2)).Loss!;
+            losses.Add(loss.Item());
+            loss.Backward();
+            optimizer.Step();
+            peft.ZeroGrad();
+        }
+
+        losses[^1].Should().BeLessThan(losses[0] / 2);
+        Quantized(model).Should().Equal(before);
+
+        static byte[] Quantized(ChatGLMForConditionalGeneration model) =>
+        [
+            .. model.NamedModules().Select(m => m.Module).OfType<Linear>().Select(l => l.Weight).OfType<RowQuantizedWeight>().SelectMany(w => w.Tensors).SelectMany(t =>
+            {
+                var bytes = new byte[t.Tensor.ByteLength];
+                t.Tensor.Read(0, bytes);
+                return bytes;
+            }),
+        ];
+    }
 }

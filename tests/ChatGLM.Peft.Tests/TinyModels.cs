@@ -22,14 +22,14 @@ internal static class TinyModels
         AutoModel.FromConfig(generation == 1 ? First : Second, new ModelOptions { Dtype = dtype, Seed = seed });
 
     /// <summary>A prompt that both generations understand, with labels for its end.</summary>
-    public static ModelInputs Inputs(int rows = 1)
+    public static ModelInputs Inputs(int rows = 1, Backend? backend = null)
     {
         long[] ids = [7, 21, 35, 8, 14, 93, 90, 11, 12];
         long[] labels = [-100, -100, -100, -100, -100, -100, 11, 12, 13];
         return new ModelInputs
         {
-            InputIds = Tensor.From(Enumerable.Range(0, rows).SelectMany(row => ids.Select((id, i) => i < 5 ? id + row : id)).ToArray(), [rows, ids.Length]),
-            Labels = Tensor.From(Enumerable.Repeat(labels, rows).SelectMany(l => l).ToArray(), [rows, ids.Length]),
+            InputIds = Tensor.From(Enumerable.Range(0, rows).SelectMany(row => ids.Select((id, i) => i < 5 ? id + row : id)).ToArray(), [rows, ids.Length], backend),
+            Labels = Tensor.From(Enumerable.Repeat(labels, rows).SelectMany(l => l).ToArray(), [rows, ids.Length], backend),
         };
     }
 

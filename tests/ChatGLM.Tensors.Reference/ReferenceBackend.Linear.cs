@@ -113,6 +113,32 @@ public partial class ReferenceBackend
         return y;
     }
 
+    /// <inheritdoc/>
+    public override (Tensor Sum, bool IsFinite) AddLowRank(Tensor matrix, ReadOnlySpan<LowRankTerm> terms)
+    {
+        var (rows, columns) = (matrix.Shape[0], matrix.Shape[1]);
+        var y = New(matrix.Shape, matrix.DType);
+        var isFinite = true;
+        for (var row = 0; row < rows; row++)
+        {
+            for (var column = 0; column < columns; column++)
+            {
+                var at = ((long)row * columns) + column;
+                var sum = Get(matrix, at);
+                foreach (var (left, right, scale) in terms)
+                {
+                    for (var k = 0; k < left.Shape[1]; k++)
+                        sum += scale * Get(left, ((long)row * left.Shape[1]) + k) * Get(right, ((long)k * columns) + column);
+                }
+
+                Set(y, at, sum);
+                isFinite &= double.IsFinite(Get(y, at));
+            }
+        }
+
+        return (y, isFinite);
+    }
+
     private Tensor Dense(LinearWeight weight) => weight is DenseWeight dense ? dense.Tensor : Dequantize(weight);
 
     /// <inheritdoc/>

@@ -27,6 +27,10 @@ public sealed class ModelOutput : IDisposable
     /// <summary>Keys and values of all tokens so far; null unless asked for.</summary>
     public KeyValueCache? PastKeyValues { get; }
 
+    /// <summary>The same scores with another loss, such as one to which something was added.</summary>
+    /// <param name="loss">A single number.</param>
+    public ModelOutput WithLoss(Tensor loss) => new(Logits, loss, HiddenStates, PastKeyValues) { VirtualTokens = VirtualTokens };
+
     /// <summary>How many of the scored positions, at the front of each row, are virtual tokens and none of the ids; labels are without them.</summary>
     public int VirtualTokens { get; internal init; }
 

@@ -55,6 +55,9 @@ internal sealed class ConfigFields
 
     public int Int(string field, int fallback) => TryGet(field, out var value) ? RequireInt(field, value) : fallback;
 
+    public long Long(string field, long fallback) => !TryGet(field, out var value) ? fallback
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) ? number : throw Wrong(field, "a whole number", value);
+
     public double Double(string field, double fallback) => TryGet(field, out var value) ? RequireDouble(field, value) : fallback;
 
     public string? String(string field) => !TryGet(field, out var value) ? null : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(field, "a string", value);
@@ -95,6 +98,14 @@ internal sealed class ConfigFields
             table[property.Name] = RequireDouble(field, property.Value);
         return table;
     }
+
+    /// <summary>A table from names to ranks; empty if there is none.</summary>
+    public IReadOnlyDictionary<string, int> Ranks(string field, int largest) => Numbers(field).ToDictionary(
+        p => p.Key,
+        p => p.Value >= 1 && p.Value <= largest && p.Value == Math.Truncate(p.Value)
+            ? (int)p.Value
+            : throw new AdapterConfigException(Source, field, $"should hold whole numbers from 1 to {largest}, found {PythonJson.Number(p.Value)}."),
+        StringComparer.Ordinal);
 
     public bool TryGet(string field, out JsonElement value) => _root.TryGetProperty(field, out value) && value.ValueKind != JsonValueKind.Null;
 

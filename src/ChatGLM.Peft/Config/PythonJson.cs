@@ -45,6 +45,16 @@ internal static class PythonJson
         return text.Append('"').ToString();
     }
 
+    public static string Ints(IReadOnlyList<int>? numbers) => numbers is null ? "null" : List(numbers.Select(n => Int(n)));
+
+    /// <summary>A list of strings; one alone without the list, as it is mostly given.</summary>
+    public static string OneOrMore(IReadOnlyList<string>? strings) => strings switch
+    {
+        null => "null",
+        { Count: 1 } => String(strings[0]),
+        _ => List(strings.Select(String)),
+    };
+
     public static string Targets(TargetModules? targets) => targets switch
     {
         null => "null",

@@ -14,6 +14,9 @@ internal sealed class DenseMatrix(float[] values, int rows, int columns)
     private const int RowsPerPiece = 32;
     private const int ColumnsPerPiece = 512;
 
+    /// <summary>The values, row by row.</summary>
+    public float[] Values => values;
+
     public int Rows => rows;
 
     public int Columns => columns;

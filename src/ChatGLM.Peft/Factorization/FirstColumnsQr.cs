@@ -5,13 +5,12 @@ namespace ChatGLM.Peft.Factorization;
 /// <summary>The first columns of Q and rows of R of a matrix M = Q R, with the signs of LAPACK (<c>torch.linalg.qr</c>): only as many columns of M are worked on.</summary>
 internal static class FirstColumnsQr
 {
-    /// <param name="values">[rows, columns], row by row.</param>
-    /// <param name="rows">The number of rows.</param>
-    /// <param name="columns">The number of columns.</param>
+    /// <param name="matrix">M.</param>
     /// <param name="count">How many, at most the smaller of the two.</param>
     /// <returns>Vectors [rows] of Q and [columns] of R.</returns>
-    public static (double[][] Q, double[][] R) Decompose(float[] values, int rows, int columns, int count)
+    public static (double[][] Q, double[][] R) Decompose(DenseMatrix matrix, int count)
     {
+        var rows = matrix.Rows;
         var reflectors = new double[count][];
         var factors = new double[count];
         var vectors = new double[count][];
@@ -19,7 +18,7 @@ internal static class FirstColumnsQr
         {
             vectors[j] = new double[rows];
             for (var row = 0; row < rows; row++)
-                vectors[j][row] = values[((long)row * columns) + j];
+                vectors[j][row] = matrix.Values[((long)row * matrix.Columns) + j];
         }
 
         // Householder's reflections H = I - tau v v^T, v[j] = 1, which bring column j to (beta, 0, ...) with beta of the other sign than its first value.
@@ -52,7 +51,7 @@ internal static class FirstColumnsQr
                 Reflect(reflectors[k], factors[k], q[j].AsSpan(k));
         }
 
-        return (q, new DenseMatrix(values, rows, columns).TransposedTimes(q));
+        return (q, matrix.TransposedTimes(q));
     }
 
     private static void Reflect(double[] v, double factor, Span<double> x)

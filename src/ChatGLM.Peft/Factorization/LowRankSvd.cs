@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 
 namespace ChatGLM.Peft.Factorization;
@@ -76,8 +77,16 @@ internal static class LowRankSvd
 
     private static void Turn(double[] x, double[] y, double cosine, double sine)
     {
-        for (var row = 0; row < x.Length; row++)
-            (x[row], y[row]) = ((cosine * x[row]) - (sine * y[row]), (sine * x[row]) + (cosine * y[row]));
+        var i = 0;
+        for (; i <= x.Length - Vector<double>.Count; i += Vector<double>.Count)
+        {
+            Vector<double> a = new(x, i), b = new(y, i);
+            ((a * cosine) - (b * sine)).CopyTo(x, i);
+            ((a * sine) + (b * cosine)).CopyTo(y, i);
+        }
+
+        for (; i < x.Length; i++)
+            (x[i], y[i]) = ((cosine * x[i]) - (sine * y[i]), (sine * x[i]) + (cosine * y[i]));
     }
 
     private static double[] Combine(double[][] vectors, double[] weights, double scale)

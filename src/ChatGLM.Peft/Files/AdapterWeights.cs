@@ -36,6 +36,13 @@ internal sealed class AdapterWeights
         return new AdapterWeights(checkpoint.Path, baseModel, tensors);
     }
 
+    /// <summary>Brings a tensor into another form, if it is there.</summary>
+    public void Change(string key, Func<Tensor, Tensor> change)
+    {
+        if (_tensors.TryGetValue(key, out var tensor))
+            _tensors[key] = change(tensor);
+    }
+
     /// <summary>Finds the place of every tensor, without changing anything.</summary>
     /// <param name="places">The adapter's parameters by key; each must be there.</param>
     /// <param name="biases">Biases of the base. They may be missing: peft 0.6 and later lose them when bias is lora_only.</param>

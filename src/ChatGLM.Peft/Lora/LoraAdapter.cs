@@ -26,6 +26,12 @@ internal sealed class LoraAdapter : IAdapter
     /// <summary>The lengths of the weight's rows, for DoRA; null without.</summary>
     public Tensor? Magnitude { get; set; }
 
+    /// <summary>The weight that stands in the base's place while the adapter is active, where its first values were taken out of that; null for none.</summary>
+    public LinearWeight? Residual { get; set; }
+
+    /// <summary>The first values of A and B, where the difference to them is a plain adapter for the base's own weight.</summary>
+    public (float[] A, float[] B)? Initial { get; set; }
+
     public DenseWeight WeightA { get; }
 
     public DenseWeight WeightB { get; }
@@ -45,5 +51,11 @@ internal sealed class LoraAdapter : IAdapter
             if (Magnitude is { } magnitude)
                 yield return new AdapterParameter("lora_magnitude_vector", "", magnitude);
         }
+    }
+
+    public void Release()
+    {
+        if (Residual is { } residual)
+            MergedWeight.Free(residual);
     }
 }

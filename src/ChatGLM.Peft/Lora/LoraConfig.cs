@@ -1,4 +1,5 @@
 using ChatGLM.Peft.Config;
+using ChatGLM.Peft.Lora;
 using ChatGLM.Peft.Tuners;
 
 namespace ChatGLM.Peft;
@@ -34,6 +35,12 @@ public sealed record LoraConfig : PeftConfig
     /// <summary>The first values.</summary>
     public InitLoraWeights InitLoraWeights { get; init; }
 
+    /// <summary>How many power iterations find the singular values of <see cref="InitLoraWeights.Pissa"/>, roughly and fast, from random vectors; null to find them exactly.</summary>
+    public int? PissaIterations { get; init; }
+
+    /// <summary>How <see cref="InitLoraWeights.Loftq"/> rounds; null for 4 bits in one turn.</summary>
+    public LoftqConfig? LoftqConfig { get; init; }
+
     /// <summary>The layers to change, by index; null for all. Only with a list of <see cref="PeftConfig.TargetModules"/>.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
@@ -54,6 +61,9 @@ public sealed record LoraConfig : PeftConfig
 
     internal override TrainedBiases TrainedBiases => (TrainedBiases)Bias;
 
+    /// <summary>Whether the adapter's first values are taken out of the base's weights, so that it stands on something else than these.</summary>
+    internal bool ChangesBase => InitLoraWeights is InitLoraWeights.Pissa or InitLoraWeights.Olora or InitLoraWeights.Loftq;
+
     internal static LoraConfig Read(ConfigFields fields) => new()
     {
         R = fields.Int("r", 8),
@@ -67,7 +77,9 @@ public sealed record LoraConfig : PeftConfig
             "lora_only" => LoraBias.LoraOnly,
             var other => throw new AdapterConfigException(fields.Source, "bias", $"is {PeftException.Bound(other)}; expected none, all or lora_only."),
         },
-        InitLoraWeights = ReadInit(fields),
+        InitLoraWeights = LoraInitField.Read(fields),
+        PissaIterations = LoraInitField.ReadIterations(fields),
+        LoftqConfig = LoraInitField.ReadLoftq(fields),
         LayersToTransform = fields.Ints("layers_to_transform"),
         LayersPattern = fields.Strings("layers_pattern"),
         RankPattern = fields.Numbers("rank_pattern").ToDictionary(
@@ -94,6 +106,10 @@ public sealed record LoraConfig : PeftConfig
             throw Wrong("lora_alpha", "should be a finite number.");
         if (LoraDropout is not (>= 0 and < 1))
             throw Wrong("lora_dropout", $"should be at least 0 and less than 1, found {PythonJson.Float(LoraDropout)}.");
+        if (PissaIterations is < 0 or > LoraInitField.MaxIterations)
+            throw Wrong("init_lora_weights", $"asks for {PissaIterations} iterations, expected 0 to {LoraInitField.MaxIterations}.");
+        if (LoftqConfig is { LoftqBits: not (2 or 4 or 8) } or { LoftqIter: < 1 or > LoraInitField.MaxIterations })
+            throw Wrong("loftq_config", $"has {LoftqConfig.LoftqBits} bits and {LoftqConfig.LoftqIter} turns; expected 2, 4 or 8 bits and 1 to {LoraInitField.MaxIterations} turns.");
         if (LayersToTransform is not null && TargetModules?.Pattern is not null)
             throw Wrong("layers_to_transform", "has no effect where target_modules is one string; put the layers into the regular expression, or give a list of names.");
         if (Original.FirstOrDefault(f => f.Key == "layer_replication") is { Value.ValueKind: System.Text.Json.JsonValueKind.Array })
@@ -108,38 +124,20 @@ public sealed record LoraConfig : PeftConfig
         new("lora_dropout", PythonJson.Float(LoraDropout)),
         new("fan_in_fan_out", PythonJson.Bool(FanInFanOut)),
         new("bias", PythonJson.String(Bias switch { LoraBias.All => "all", LoraBias.LoraOnly => "lora_only", _ => "none" })),
-        new("init_lora_weights", InitLoraWeights switch { InitLoraWeights.Random => "false", InitLoraWeights.Gaussian => PythonJson.String("gaussian"), _ => "true" }),
-        new("layers_to_transform", LayersToTransform is null ? "null" : PythonJson.List(LayersToTransform.Select(n => PythonJson.Int(n)))),
-        new("layers_pattern", LayersPattern switch
-        {
-            null => "null",
-            { Count: 1 } one => PythonJson.String(one[0]),
-            { } several => PythonJson.List(several.Select(PythonJson.String)),
-        }),
+        new("init_lora_weights", LoraInitField.Write(this)),
+        new("layers_to_transform", PythonJson.Ints(LayersToTransform)),
+        new("layers_pattern", PythonJson.OneOrMore(LayersPattern)),
         new("rank_pattern", PythonJson.Object(RankPattern.Select(p => KeyValuePair.Create(p.Key, PythonJson.Int(p.Value))), 1), UnlessAbsent(RankPattern.Count == 0)),
         new("alpha_pattern", PythonJson.Object(AlphaPattern.Select(p => KeyValuePair.Create(p.Key, PythonJson.Number(p.Value))), 1), UnlessAbsent(AlphaPattern.Count == 0)),
         new("use_rslora", PythonJson.Bool(UseRslora), UnlessAbsent(!UseRslora)),
         new("use_dora", PythonJson.Bool(UseDora), UnlessAbsent(!UseDora)),
         new("layer_replication", "null", Written.WhenNew),
-        new("loftq_config", "{}", Written.WhenNew),
+        new("loftq_config", LoraInitField.WriteLoftq(LoftqConfig), LoftqConfig is null ? Written.WhenNew : Written.Always),
         new("megatron_config", "null", Written.WhenNew),
         new("megatron_core", PythonJson.String("megatron.core"), Written.WhenNew),
     ];
 
     private static Written UnlessAbsent(bool isDefault) => isDefault ? Written.UnlessAbsent : Written.Always;
-
-    private static InitLoraWeights ReadInit(ConfigFields fields)
-    {
-        if (!fields.TryGet("init_lora_weights", out var value))
-            return InitLoraWeights.Default;
-        if (value.ValueKind != System.Text.Json.JsonValueKind.String)
-            return fields.Bool("init_lora_weights", true) ? InitLoraWeights.Default : InitLoraWeights.Random;
-        return value.GetString() switch
-        {
-            "gaussian" => InitLoraWeights.Gaussian,
-            _ => throw fields.Wrong("init_lora_weights", "true, false or \"gaussian\" (this version has no pissa, olora or loftq; an adapter saved with one of them has changed its base too)", value),
-        };
-    }
 
     private static AdapterConfigException RankOutOfRange(string source, string field, double found) =>
         new(source, field, $"should be a whole number from 1 to {MaxRank}, found {PythonJson.Number(found)}.");

@@ -1,100 +1,68 @@
+using ChatGLM.Peft.Rows;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft.Lora;
 
 /// <summary>A linear layer, its weight frozen and in any format, with LoRA adapters: y = W x + bias + scaling B A dropout(x).</summary>
-internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : Linear(baseLayer.Weight, baseLayer.Bias), ITunerLayer
+internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : TunerLinear<LoraAdapter>(baseLayer)
 {
-    private readonly AdapterSet<LoraAdapter> _adapters = new();
-    private LinearWeight? _unmerged;
     private DoraNorm? _norm;
 
-    public IEnumerable<string> Adapters => _adapters.Names;
+    /// <summary>The base's weight, whatever stands in its place now.</summary>
+    public LinearWeight OwnWeight => BaseWeight;
 
-    public bool IsMerged => _unmerged is not null;
+    /// <summary>The lengths of the rows of the weight with an adapter, as DoRA starts from them.</summary>
+    public Tensor RowNorms(LoraAdapter adapter) => NormOf(adapter.Residual ?? BaseWeight).Compute(adapter);
 
-    public override IEnumerable<(string Name, Tensor Parameter)> OwnParameters => base.OwnParameters.Concat(_adapters.NamedParameters());
+    protected override LinearWeight? StandIn(LoraAdapter adapter) => adapter.Residual;
 
-    public override Tensor Forward(Tensor x)
+    protected override Tensor Forward(Tensor x, LoraAdapter[] active)
     {
-        var active = _adapters.Active;
-        if (!_adapters.IsEnabled)
-            return Functional.Linear(x, _unmerged ?? Weight, Bias);
-        if (IsMerged || active.Length == 0)
-            return Functional.Linear(x, Weight, Bias);
         if (Array.Exists(active, a => a.Magnitude is not null))
             return ForwardDora(x, active);
         var y = Functional.Linear(x, Weight, Bias);
         foreach (var adapter in active)
-            y = Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+            y = Add(y, x, adapter);
         return y;
     }
 
-    public IEnumerable<AdapterParameter> Parameters(string adapter) => _adapters.Find(adapter)?.Parameters ?? [];
-
-    public LoraAdapter? Find(string adapter) => _adapters.Find(adapter);
-
-    public void Add(string adapter, IAdapter value) => _adapters.Add(adapter, (LoraAdapter)value);
-
-    public void Delete(string adapter) => _adapters.Delete(adapter);
-
-    public void Activate(IReadOnlyList<string> adapters) => _adapters.Activate(adapters);
-
-    public void Enable(bool isEnabled) => _adapters.IsEnabled = isEnabled;
-
-    public string? ProblemWithMerging() => Weight is DenseWeight
-        ? null
-        : $"its weight is a {Weight.GetType().Name}: rounding the sum to few bits again would change the answers. Load the base without quantization to merge.";
-
-    public void Merge(IReadOnlyList<string> adapters, string path)
+    protected override Tensor Forward(Tensor x, RowAdapters rows)
     {
-        var merging = adapters.Select(_adapters.Find).OfType<LoraAdapter>().ToArray();
-        if (merging.Length == 0)
-            return;
-        var merged = MergedWeight.Compute(((DenseWeight)Weight).Tensor, path, (wide, start, rows) =>
+        using var noGrad = GradMode.NoGrad();
+        var y = Functional.Linear(x, BaseWeight, Bias);
+        foreach (var (name, chosen) in rows.Groups(x.Shape[0]))
         {
-            var backend = wide.Backend;
-            foreach (var adapter in merging)
-            {
-                backend.AddInPlace(wide, backend.MatMul(backend.Slice(adapter.B, 0, start, rows), adapter.A), adapter.Scaling);
-                if (adapter.Magnitude is { } magnitude)
-                    wide = DoraNorm.ScaleRows(wide, backend.Slice(magnitude, 0, start, rows));
-            }
-
-            return wide;
-        });
-        _unmerged = Weight;
-        SetWeight(new DenseWeight(merged));
-    }
-
-    public void Unmerge()
-    {
-        if (_unmerged is not { } before)
-            return;
-        var merged = Weight;
-        SetWeight(before);
-        _unmerged = null;
-        MergedWeight.Free(merged);
-    }
-
-    public Module Unload()
-    {
-        if (_unmerged is { } before)
-        {
-            _unmerged = null;
-            MergedWeight.Free(before);
+            using var scope = new TensorScope();
+            if (Find(name) is { } adapter)
+                RowAdapters.Add(y, chosen, LowRank(RowAdapters.Take(x, chosen), adapter), adapter.Scaling);
         }
 
-        if (baseLayer.Weight != Weight)
-            baseLayer.SetWeight(Weight);
-        return baseLayer;
+        return y;
     }
 
-    /// <summary>The lengths of the rows of the weight with an adapter, as DoRA starts from them.</summary>
-    public Tensor RowNorms(LoraAdapter adapter) => Norm.Compute(adapter);
+    protected override LowRankTerm[]? LowRankTerms(LoraAdapter[] merging) =>
+        Array.Exists(merging, a => a.Magnitude is not null) ? null : Array.ConvertAll(merging, a => new LowRankTerm(a.B, a.A, a.Scaling));
 
-    private DoraNorm Norm => _norm?.IsOf(Weight) == true ? _norm : _norm = new DoraNorm(Weight);
+    protected override Tensor MergeRows(LoraAdapter adapter, Tensor rows, int start)
+    {
+        var backend = rows.Backend;
+        backend.AddInPlace(rows, backend.MatMul(backend.Slice(adapter.B, 0, start, rows.Shape[0]), adapter.A), adapter.Scaling);
+        return adapter.Magnitude is { } magnitude ? DoraNorm.ScaleRows(rows, backend.Slice(magnitude, 0, start, rows.Shape[0])) : rows;
+    }
+
+    /// <summary>y, which goes, plus an adapter's share. Where nothing is recorded, what only the share needs is given back at once: it would else stay until the model's layer is done.</summary>
+    private Tensor Add(Tensor y, Tensor x, LoraAdapter adapter)
+    {
+        if (GradMode.Enabled)
+            return Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+        using var scope = new TensorScope();
+        var sum = Functional.Add(y, LowRank(SequenceFirstDropout.Apply(x, adapter.Dropout, generator, Training), adapter), adapter.Scaling);
+        y.Dispose();
+        return scope.Keep(sum);
+    }
+
+    private DoraNorm NormOf(LinearWeight weight) => _norm?.IsOf(weight) == true ? _norm : _norm = new DoraNorm(weight);
 
     private static Tensor LowRank(Tensor x, LoraAdapter adapter) => Functional.Linear(Functional.Linear(x, adapter.WeightA), adapter.WeightB);
 
@@ -115,7 +83,7 @@ internal sealed class LoraLinear(Linear baseLayer, TorchGenerator generator) : L
 
             Tensor norm;
             using (GradMode.NoGrad())
-                norm = Norm.Compute(adapter);
+                norm = NormOf(Weight).Compute(adapter);
             var factor = Functional.Divide(magnitude, norm);
             var full = ReferenceEquals(dropped, x) ? plain : Functional.Linear(dropped, Weight);
             y = Functional.Add(y, Functional.Multiply(full, Functional.Affine(factor, 1, -1)));

@@ -7,6 +7,8 @@ namespace ChatGLM.Peft.Lora;
 /// <summary>Puts LoRA on linear layers and embeddings.</summary>
 internal sealed class LoraTuner : ITuner
 {
+    private const int MaxDecomposedRank = 1024;
+
     public IReadOnlyList<string> FindTargets(Module model, PeftConfig config)
     {
         var lora = (LoraConfig)config;
@@ -15,6 +17,12 @@ internal sealed class LoraTuner : ITuner
             throw new TargetModulesException($"'{embedding}' is an embedding, and use_dora works on linear layers only. Take it out of target_modules, or switch DoRA off.");
         if (paths.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is Embedding { Weight: var table } && !table.DType.IsFloatingPoint()) is { } quantized)
             throw new TargetModulesException($"'{quantized}' is a quantized embedding, which takes no adapter. Take it out of target_modules, or load the base without quantization.");
+        if (lora.ChangesBase && paths.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is Linear { Weight: not DenseWeight }) is { } few && model.TryGetModule(few, out var layer))
+        {
+            throw new AdapterConfigException(
+                lora.Origin, "init_lora_weights", $"takes the base's weights apart, and '{few}' is a {((Linear)layer).Weight.GetType().Name}. Load the base without quantization, or use other first values; an adapter that was saved like this can be loaded so and written with SavePretrainedAsLora.");
+        }
+
         return paths;
     }
 
@@ -27,18 +35,18 @@ internal sealed class LoraTuner : ITuner
     public IAdapter Create(string path, Module layer, PeftConfig config, TorchGenerator generator)
     {
         var lora = (LoraConfig)config;
-        var rank = PatternOr(lora, "rank_pattern", lora.RankPattern, path, lora.R);
-        var scaling = lora.Scaling(rank, PatternOr(lora, "alpha_pattern", lora.AlphaPattern, path, lora.LoraAlpha));
+        var rank = PathPatterns.ValueFor(path, lora.Origin, "rank_pattern", lora.RankPattern, lora.R);
+        var scaling = lora.Scaling(rank, PathPatterns.ValueFor(path, lora.Origin, "alpha_pattern", lora.AlphaPattern, lora.LoraAlpha));
         RequireModestRank(lora, path, layer, rank);
         return layer is Embedding embedding
             ? CreateForEmbedding(embedding, rank, scaling, lora.InitLoraWeights, generator)
-            : CreateForLinear((Linear)layer, rank, scaling, lora, generator);
+            : CreateForLinear(path, (Linear)layer, rank, scaling, lora, generator);
     }
 
     /// <summary>An adapter with drawn first values and nothing else.</summary>
     public static LoraAdapter CreatePlain(Module layer, int rank, InitLoraWeights init, TorchGenerator generator) => layer is Embedding embedding
         ? CreateForEmbedding(embedding, rank, 1, init, generator)
-        : CreateForLinear((Linear)layer, rank, 1, new LoraConfig { InitLoraWeights = init }, generator);
+        : CreateForLinear("", (Linear)layer, rank, 1, new LoraConfig { InitLoraWeights = init }, generator);
 
     public Module Wrap(Module layer, PreTrainedModel model) => layer switch
     {
@@ -48,7 +56,7 @@ internal sealed class LoraTuner : ITuner
     };
 
     /// <summary>Draws in peft's order, so that a seed gives the same adapter: both new layers draw their own first values before A is drawn again.</summary>
-    private static LoraAdapter CreateForLinear(Linear layer, int rank, float scaling, LoraConfig config, TorchGenerator generator)
+    private static LoraAdapter CreateForLinear(string path, Linear layer, int rank, float scaling, LoraConfig config, TorchGenerator generator)
     {
         var a = new float[rank * layer.InFeatures];
         var b = new float[layer.OutFeatures * rank];
@@ -60,12 +68,19 @@ internal sealed class LoraTuner : ITuner
             Init.KaimingUniform(a, layer.InFeatures, Math.Sqrt(5), generator);
         if (config.InitLoraWeights != InitLoraWeights.Random)
             b.AsSpan().Clear();
-        using var outliving = TensorScope.Suspend();
-        var backend = layer.Weight.Backend;
-        var adapter = new LoraAdapter(Tensor.From(a, [rank, layer.InFeatures], backend), Tensor.From(b, [layer.OutFeatures, rank], backend), scaling, config.LoraDropout);
+        var adapter = config.ChangesBase
+            ? ResidualInit.Create(path, (DenseWeight)((layer as LoraLinear)?.OwnWeight ?? layer.Weight), rank, scaling, config, generator)
+            : Create(a, b, layer, rank, scaling, config);
         if (config.UseDora)
             adapter.Magnitude = (layer as LoraLinear ?? new LoraLinear(layer, generator)).RowNorms(adapter);
         return adapter;
+    }
+
+    private static LoraAdapter Create(float[] a, float[] b, Linear layer, int rank, float scaling, LoraConfig config)
+    {
+        using var outliving = TensorScope.Suspend();
+        var backend = layer.Weight.Backend;
+        return new LoraAdapter(Tensor.From(a, [rank, layer.InFeatures], backend), Tensor.From(b, [layer.OutFeatures, rank], backend), scaling, config.LoraDropout);
     }
 
     private static LoraAdapter CreateForEmbedding(Embedding layer, int rank, float scaling, InitLoraWeights init, TorchGenerator generator)
@@ -90,20 +105,9 @@ internal sealed class LoraTuner : ITuner
     private static void RequireModestRank(LoraConfig config, string path, Module layer, int rank)
     {
         var (rows, columns) = layer is Embedding embedding ? (embedding.Weight.Shape[0], embedding.Weight.Shape[1]) : (((Linear)layer).OutFeatures, ((Linear)layer).InFeatures);
-        var largest = layer is Embedding ? columns : Math.Max(rows, columns);
+        // A decomposition has no more parts than the shorter side, and one of very many takes hours.
+        var largest = layer is Embedding ? columns : config.ChangesBase ? Math.Min(Math.Min(rows, columns), MaxDecomposedRank) : Math.Max(rows, columns);
         if (rank > largest || (long)rank * Math.Max(rows, columns) > Array.MaxLength)
             throw new AdapterConfigException(config.Origin, "r", $"is {rank} for '{path}', whose weight is [{rows}, {columns}]; expected at most {largest}.");
-    }
-
-    /// <summary>The value of the first pattern that the end of the path matches.</summary>
-    private static T PatternOr<T>(LoraConfig config, string field, IReadOnlyDictionary<string, T> patterns, string path, T fallback)
-    {
-        foreach (var (pattern, value) in patterns)
-        {
-            if (new ModulePattern($@"(?:.*\.)?(?:{pattern})", config.Origin, field, pattern).Matches(path))
-                return value;
-        }
-
-        return fallback;
     }
 }

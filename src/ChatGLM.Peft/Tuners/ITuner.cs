@@ -25,8 +25,28 @@ internal interface ITuner
     /// <summary>The layer that takes a base layer's place; it has no adapter yet.</summary>
     Module Wrap(Module layer, PreTrainedModel model);
 
-    /// <summary>What the layers of the adapter share and its file holds once, under whole keys; nothing for most kinds. It is never trained.</summary>
-    IEnumerable<(string Key, Tensor Tensor)> Shared => [];
+    /// <summary>What the layers of the adapter share and its file holds once; nothing for most kinds. It is never trained.</summary>
+    IEnumerable<SharedTensor> Shared => [];
+
+    /// <summary>Other numbers may have been written into <see cref="Shared"/>.</summary>
+    void SharedChanged()
+    {
+    }
+
+    /// <summary>What is added to the loss while the adapter is trained, a single number on the tape, or null.</summary>
+    /// <param name="config">The adapter's configuration.</param>
+    /// <param name="parameters">Its parameters in all layers.</param>
+    Tensor? ExtraLoss(PeftConfig config, IEnumerable<AdapterParameter> parameters) => null;
+
+    /// <summary>A parameter of a layer as it is saved.</summary>
+    Tensor ToFile(PeftConfig config, string path, AdapterParameter parameter) => parameter.Tensor;
+
+    /// <summary>A saved parameter in the form that it has in the layer.</summary>
+    /// <param name="config">The adapter's configuration.</param>
+    /// <param name="path">The layer's path.</param>
+    /// <param name="place">The parameter that is to take the numbers.</param>
+    /// <param name="given">What is given for it.</param>
+    Tensor FromFile(PeftConfig config, string path, AdapterParameter place, Tensor given) => given;
 
     /// <summary>Gives back what the adapter has beside its layers, when it is deleted.</summary>
     void Release()

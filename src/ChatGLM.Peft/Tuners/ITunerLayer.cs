@@ -14,6 +14,9 @@ internal interface ITunerLayer
     /// <summary>The bias of the base layer, if it has one.</summary>
     Tensor? Bias { get; }
 
+    /// <summary>The base's own tensors that something else may stand in for now.</summary>
+    IEnumerable<Tensor> Aside => [];
+
     /// <summary>Whether the weight holds adapters now.</summary>
     bool IsMerged { get; }
 
@@ -50,4 +53,9 @@ internal interface ITunerLayer
 internal interface IAdapter
 {
     IEnumerable<AdapterParameter> Parameters { get; }
+
+    /// <summary>Gives back what the adapter has beside its parameters, when it was never put into its layer.</summary>
+    void Release()
+    {
+    }
 }

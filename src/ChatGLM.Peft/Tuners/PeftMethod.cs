@@ -1,6 +1,11 @@
+using ChatGLM.Peft.AdaLora;
 using ChatGLM.Peft.Config;
 using ChatGLM.Peft.Ia3;
+using ChatGLM.Peft.LoHa;
+using ChatGLM.Peft.LoKr;
 using ChatGLM.Peft.Lora;
+using ChatGLM.Peft.Oft;
+using ChatGLM.Peft.Vera;
 
 namespace ChatGLM.Peft.Tuners;
 
@@ -18,6 +23,11 @@ internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields,
         new(PeftType.PromptTuning, "PROMPT_TUNING", PromptTuningConfig.Read),
         new(PeftType.PTuning, "P_TUNING", PromptEncoderConfig.Read),
         new(PeftType.Ia3, "IA3", Ia3Config.Read, () => new Ia3Tuner()),
+        new(PeftType.LoHa, "LOHA", LoHaConfig.Read, () => new LoHaTuner()),
+        new(PeftType.LoKr, "LOKR", LoKrConfig.Read, () => new LoKrTuner()),
+        new(PeftType.Oft, "OFT", OftConfig.Read, () => new OftTuner()),
+        new(PeftType.Vera, "VERA", VeraConfig.Read, () => new VeraTuner()),
+        new(PeftType.AdaLora, "ADALORA", AdaLoraConfig.Read, () => new AdaLoraTuner()),
     ];
 
     public static PeftMethod Of(PeftConfig config) =>

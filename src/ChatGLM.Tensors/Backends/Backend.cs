@@ -115,6 +115,10 @@ public abstract class Backend
     /// <summary>Batched product of [..., m, k] and [..., k, n], either one transposed in its last two axes; equal outer axes.</summary>
     public abstract Tensor MatMul(Tensor a, Tensor b, bool transposeA = false, bool transposeB = false);
 
+    /// <summary>matrix [rows, columns], of any floating-point type, plus the terms' products, summed in float32 and rounded once to the matrix's own type: how low-rank changes get into a weight. Also
+    /// whether all of the result is finite; a half overflows where the sum does not.</summary>
+    public abstract (Tensor Sum, bool IsFinite) AddLowRank(Tensor matrix, ReadOnlySpan<LowRankTerm> terms);
+
     // ---- Blocks of a transformer ------------------------------------------------------------------------------------------------------------
 
     /// <summary>Rows of a table. ids [...] int64, table [rows, width] of any floating-point type; result [..., width].</summary>

@@ -38,6 +38,11 @@ public abstract class TrainerCallback
     {
     }
 
+    /// <summary>The optimizer has stepped; the gradients it used are still there, and <see cref="TrainerState.GlobalStep"/> does not count the step yet. Not called where a step was left out.</summary>
+    public virtual void OnOptimizerStep(TrainerContext context)
+    {
+    }
+
     /// <summary>An optimizer step has ended.</summary>
     public virtual void OnStepEnd(TrainerContext context)
     {

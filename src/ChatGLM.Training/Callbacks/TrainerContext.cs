@@ -19,4 +19,7 @@ public sealed record TrainerContext(Trainer Trainer, TrainerControl Control)
 
     /// <summary>What was just measured or logged; empty at other events.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>What the optimizer multiplied the gradients by to clip them, while it steps; 1 at other events. The gradients themselves are not changed.</summary>
+    public double GradientScale { get; init; } = 1;
 }

@@ -13,10 +13,20 @@ internal sealed record TunerCase(PeftConfig Fresh, PeftConfig Random)
         ["dora"] = Of(new LoraConfig { R = 4, UseDora = true }, c => c with { InitLoraWeights = InitLoraWeights.Random }),
         ["ia3"] = Of(new Ia3Config(), c => c with { InitIa3Weights = false }),
         ["ia3 by a pattern"] = Of(new Ia3Config { FeedforwardModules = @".*\.dense" }, c => c with { InitIa3Weights = false }),
+        ["loha"] = Of(new LoHaConfig { R = 2, Alpha = 40 }, c => c with { InitWeights = false }),
+        ["loha of high rank"] = Of(new LoHaConfig { R = 7, Alpha = 40 }, c => c with { InitWeights = false }),
+        ["lokr"] = Of(new LoKrConfig { R = 2 }, c => c with { InitWeights = false }),
+        ["lokr of two products"] = Of(new LoKrConfig { R = 1, DecomposeBoth = true, DecomposeFactor = 4 }, c => c with { InitWeights = false }),
+        ["oft"] = Of(new OftConfig { R = 4 }, c => c with { InitWeights = false }),
+        ["oft with a rest"] = Of(new OftConfig { R = 5 }, c => c with { InitWeights = false }),
+        ["oft of one rotation"] = Of(new OftConfig { R = 4, BlockShare = true, Coft = true, Eps = 1 }, c => c with { InitWeights = false }),
+        ["vera"] = Of(new VeraConfig { R = 8, ProjectionPrngKey = 4 }, c => c with { InitWeights = false }),
+        ["vera without its projections"] = Of(new VeraConfig { R = 40, SaveProjection = false }, c => c with { InitWeights = false }),
+        ["adalora"] = Of(new AdaLoraConfig { InitR = 4, TargetR = 2, OrthRegWeight = 0.1, TotalStep = 20 }, c => c with { InitLoraWeights = false }),
     };
 
     /// <summary>Whether a new adapter changes nothing. AdaLoRA's does: all three of its factors begin at random.</summary>
-    public bool StartsNeutral => true;
+    public bool StartsNeutral => Fresh is not AdaLoraConfig;
 
     /// <summary>Whether several active adapters compute what they give merged one after the other. DoRA's do not, in peft neither: each brings the rows of the weight to its own lengths.</summary>
     public bool MergesInOrder => Fresh is not LoraConfig { UseDora: true };

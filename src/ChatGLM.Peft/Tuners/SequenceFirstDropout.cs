@@ -1,6 +1,6 @@
 using ChatGLM.Tensors;
 
-namespace ChatGLM.Peft.Lora;
+namespace ChatGLM.Peft.Tuners;
 
 /// <summary>
 /// Dropout whose random numbers are drawn in the order of the reference, where activations lie sequence first, [seq, batch, hidden]: here they lie batch first.

@@ -1,0 +1,69 @@
+using static ChatGLM.Tensors.Tests.Kernels.KernelCheck;
+
+namespace ChatGLM.Tensors.Tests.Kernels;
+
+[Collection(KernelCheck.Collection)]
+public class LowRankKernelTests
+{
+    [Theory]
+    [InlineData(1, 1, 1, DType.Float32)]
+    [InlineData(3, 15, 2, DType.Float32)]
+    [InlineData(9, 33, 4, DType.BFloat16)]
+    [InlineData(8, 16, 1, DType.Float16)]
+    [InlineData(130, 700, 8, DType.Float32)]
+    [InlineData(130, 1029, 5, DType.BFloat16)]
+    [InlineData(6, 512, 3, DType.Float16)]
+    public void Adds_thin_products(int rows, int columns, int rank, DType dtype) => AgreesWithReference(
+        b =>
+        {
+            var matrix = Normal(b, [rows, columns], 1, dtype: dtype);
+            var one = new LowRankTerm(Normal(b, [rows, rank], 2), Normal(b, [rank, columns], 3), 0.5f);
+            var two = new LowRankTerm(Normal(b, [rows, 2], 4), Normal(b, [2, columns], 5), -2);
+            var (single, isFinite) = b.AddLowRank(matrix, [one]);
+            var (both, _) = b.AddLowRank(matrix, [one, two]);
+            isFinite.Should().BeTrue();
+            single.DType.Should().Be(dtype);
+            return [single, both, b.AddLowRank(matrix, []).Sum];
+        },
+        // Half a unit in the last place of the type, and one more where float32's own rounding decides which way a tie goes.
+        relative: dtype switch { DType.Float32 => 1e-6, DType.Float16 => 1.0 / 1024, _ => 1.0 / 128 },
+        absolute: 1e-5);
+
+    [Theory]
+    [InlineData(DType.Float32, 3e38f, 1e38f, false)]
+    [InlineData(DType.Float32, 3e38f, 0.3e38f, true)]
+    [InlineData(DType.Float16, 65000f, 519f, true)] // rounds to 65504
+    [InlineData(DType.Float16, 65000f, 530f, false)]
+    [InlineData(DType.BFloat16, 3.38e38f, 0.01e38f, true)]
+    [InlineData(DType.BFloat16, 3.38e38f, 0.02e38f, false)] // finite in float32, and rounds to an infinity
+    [InlineData(DType.Float32, 1, float.NaN, false)]
+    public void Says_whether_all_is_finite(DType dtype, float value, float change, bool expected)
+    {
+        foreach (var backend in Backends)
+        {
+            using var scope = new TensorScope();
+            var values = new float[5 * 21];
+            values[^1] = value;
+            var matrix = backend.Cast(Tensor.From(values, [5, 21], backend), dtype);
+            var left = new float[5];
+            left[^1] = 1;
+            var right = new float[21];
+            right[^1] = change;
+            var (sum, isFinite) = backend.AddLowRank(matrix, [new LowRankTerm(Tensor.From(left, [5, 1], backend), Tensor.From(right, [1, 21], backend), 1)]);
+            isFinite.Should().Be(expected, "{0} bits", backend.Options.MaxVectorBits);
+            float.IsFinite(sum.ToFloatArray()[^1]).Should().Be(expected);
+        }
+    }
+
+    [Fact]
+    public void Refuses_what_does_not_fit()
+    {
+        using var scope = new TensorScope();
+        var b = Backends[0];
+        var matrix = Tensor.Full([4, 6], 1, DType.Float32, b);
+        LowRankTerm Term(Shape left, Shape right) => new(Tensor.Full(left, 1, DType.Float32, b), Tensor.Full(right, 1, DType.Float32, b), 1);
+        foreach (var term in new[] { Term([4, 2], [3, 6]), Term([3, 2], [2, 6]), Term([4, 2], [2, 5]) })
+            b.Invoking(x => x.AddLowRank(matrix, [term])).Should().Throw<TensorException>().WithMessage("*does not fit*");
+        b.Invoking(x => x.AddLowRank(Tensor.Full([4], 1, DType.Float32, b), [])).Should().Throw<TensorException>();
+    }
+}
