@@ -11,6 +11,9 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
 {
     private static readonly string[] WeightFiles = ["adapter_model.safetensors", "adapter_model.bin"];
 
+    /// <summary>What is trained and in no file of peft's: the networks that make virtual tokens, of which peft saves what they make. Python leaves this file alone.</summary>
+    private const string NetworkFile = "prompt_encoder.safetensors";
+
     /// <inheritdoc/>
     public override GenerationResult Generate(ModelInputs prompts, GenerationConfig config, CancellationToken cancellationToken = default) => model is PeftModelForCausalLM causal
         ? causal.Generate(prompts, config, cancellationToken)
@@ -21,6 +24,8 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         model.SavePretrained(folder);
+        if (Networks() is { Count: > 0 } networks)
+            Safetensors.SaveFile(networks, Path.Combine(folder, NetworkFile));
     }
 
     /// <inheritdoc/>
@@ -29,9 +34,36 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
         ArgumentException.ThrowIfNullOrEmpty(folder);
         using var scope = new TensorScope();
         // All are read before the first one is changed.
-        var states = model.ActiveAdapters.ToDictionary(name => name, name => Read(PlaceOf(folder, name)));
+        var networks = ReadNetworks(folder, Networks());
+        var states = model.ActiveAdapters.Where(IsSavedWhole).ToDictionary(name => name, name => Read(PlaceOf(folder, name)));
+        model.LoadStateDict(networks, strict: false);
         foreach (var (name, state) in states)
             model.SetPeftModelStateDict(state, name);
+    }
+
+    /// <summary>Whether an adapter's file holds its parameters, and not what a network makes of them.</summary>
+    private bool IsSavedWhole(string adapter)
+    {
+        var parameters = model.NamedParameters().Select(p => p.Parameter).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        return model.GetPeftModelStateDict(adapter).Values.All(parameters.Contains);
+    }
+
+    private Dictionary<string, Tensor> Networks()
+    {
+        var saved = model.ActiveAdapters.SelectMany(name => model.GetPeftModelStateDict(name).Values).ToHashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        return TrainableParameters.Where(p => !saved.Contains(p.Parameter)).ToDictionary(p => p.Name, p => p.Parameter, StringComparer.Ordinal);
+    }
+
+    private Dictionary<string, Tensor> ReadNetworks(string folder, Dictionary<string, Tensor> networks)
+    {
+        if (networks.Count == 0)
+            return networks;
+        if (!File.Exists(Path.Combine(folder, NetworkFile)))
+            throw new TrainingCheckpointException(folder, $"there is no {NetworkFile}. A network makes the virtual tokens of this adapter, and a checkpoint of Python's trainer holds only what it made: training cannot go on from that.");
+        using var checkpoint = Checkpoint.OpenFirst(folder, NetworkFile);
+        if (networks.Keys.FirstOrDefault(name => !checkpoint.Entries.ContainsKey(name)) is { } missing)
+            throw new TrainingCheckpointException(checkpoint.Path, $"the trained parameter '{missing}' is missing. {checkpoint.Describe()}");
+        return networks.Keys.ToDictionary(name => name, name => checkpoint.Read(name, Backend), StringComparer.Ordinal);
     }
 
     /// <summary>peft puts the adapter called default into the folder itself, and others into folders of their names; transformers looks for the active one in the folder itself.</summary>

@@ -99,7 +99,9 @@ public sealed partial class Trainer
         if (predictions is null)
             return inputs.Labels is null ? null : ComputeLoss(inputs).Item();
         var output = _model.Forward(inputs with { Labels = null });
-        var (rows, seq, vocabulary) = (output.Logits.Shape[0], output.Logits.Shape[1], output.Logits.Shape[2]);
+        // Virtual tokens are scored before the others, and are no part of the text.
+        var (rows, scored, front, vocabulary) = (output.Logits.Shape[0], output.Logits.Shape[1], output.VirtualTokens, output.Logits.Shape[2]);
+        var seq = scored - front;
         var given = inputs.Labels?.ToArray<long>();
         var scores = new float[vocabulary];
         for (var row = 0; row < rows; row++)
@@ -107,7 +109,7 @@ public sealed partial class Trainer
             var (best, target) = (new int[seq], new int[seq]);
             for (var position = 0; position < seq; position++)
             {
-                output.Logits.Read(((((long)row * seq) + position) * vocabulary) * sizeof(float), System.Runtime.InteropServices.MemoryMarshal.AsBytes(scores.AsSpan()));
+                output.Logits.Read(((((long)row * scored) + front + position) * vocabulary) * sizeof(float), System.Runtime.InteropServices.MemoryMarshal.AsBytes(scores.AsSpan()));
                 best[position] = TensorPrimitives.IndexOfMax(scores);
                 target[position] = given is null || position == seq - 1 ? IgnoredLabel : (int)given[(row * seq) + position + 1];
             }
@@ -119,7 +121,7 @@ public sealed partial class Trainer
 
         if (inputs.Labels is not { } expected)
             return null;
-        return _options.ComputeLoss is { } compute ? compute(_model, inputs).Item() : new LabelSmoother(Arguments.LabelSmoothingFactor).Compute(output.Logits, expected).Item();
+        return _options.ComputeLoss is { } compute ? compute(_model, inputs).Item() : new LabelSmoother(Arguments.LabelSmoothingFactor).Compute(output.Logits, BehindVirtualTokens(expected, output)).Item();
     }
 
     private IEnumerable<int[]> Generate(ModelInputs inputs, CancellationToken cancellationToken)

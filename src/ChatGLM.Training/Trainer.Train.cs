@@ -195,11 +195,20 @@ public sealed partial class Trainer
         if (Arguments.LabelSmoothingFactor > 0 && inputs.Labels is { } labels)
         {
             var scored = _model.Forward(inputs with { Labels = null });
-            return new LabelSmoother(Arguments.LabelSmoothingFactor).Compute(scored.Logits, labels);
+            return new LabelSmoother(Arguments.LabelSmoothingFactor).Compute(scored.Logits, BehindVirtualTokens(labels, scored));
         }
 
         return _model.Forward(inputs).Loss
             ?? throw new TrainingDataException("a training batch", "it has no labels, so there is no loss. Give the rows labels, or a ComputeLoss.");
+    }
+
+    /// <summary>Labels [batch, virtual + seq] as long as the scores: virtual tokens are scored and have none.</summary>
+    private static Tensor BehindVirtualTokens(Tensor labels, ModelOutput output)
+    {
+        if (output.VirtualTokens == 0)
+            return labels;
+        var none = Tensor.Full([labels.Shape[0], output.VirtualTokens], IgnoredLabel, labels.DType, labels.Backend);
+        return Functional.Concat([none, labels], 1);
     }
 
     private void StepOptimizer(double epoch, double loss)

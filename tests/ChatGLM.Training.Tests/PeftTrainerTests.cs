@@ -56,6 +56,59 @@ public sealed class PeftTrainerTests : IDisposable
         Weights(resumed, trained: true).Should().Equal(Weights(whole, trained: true));
     }
 
+    public static TheoryData<PromptLearningConfig> Prompts =>
+    [
+        new PrefixTuningConfig { NumVirtualTokens = 3, PrefixProjection = true, EncoderHiddenSize = 5 },
+        new PromptTuningConfig { NumVirtualTokens = 3 },
+        new PromptEncoderConfig { NumVirtualTokens = 3, EncoderReparameterizationType = PromptEncoderReparameterizationType.Lstm, EncoderHiddenSize = 5, EncoderDropout = 0.1 },
+    ];
+
+    [Theory, MemberData(nameof(Prompts))]
+    public void A_run_of_virtual_tokens_goes_on_to_the_bits_of_one_that_was_not_cancelled(PromptLearningConfig config)
+    {
+        var arguments = TinyRun.Arguments(_folder["whole"]) with { NumTrainEpochs = 2, LearningRate = 0.05 };
+        using var whole = Base().GetPeftModel(config);
+        new Trainer(whole, arguments, TinyRun.Rows(29), TinyRun.Rows(4, seed: 2)).Train();
+
+        arguments = arguments with { OutputDir = _folder["cancelled"] };
+        using var cancellation = new CancellationTokenSource();
+        using (var cancelled = Base().GetPeftModel(config))
+        {
+            var trainer = new Trainer(cancelled, arguments, TinyRun.Rows(29), TinyRun.Rows(4, seed: 2), new() { Callbacks = [new Cancel(5, cancellation)] });
+            trainer.Invoking(t => t.Train(cancellationToken: cancellation.Token)).Should().Throw<OperationCanceledException>();
+        }
+
+        using var resumed = Base().GetPeftModel(config);
+        new Trainer(resumed, arguments, TinyRun.Rows(29), TinyRun.Rows(4, seed: 2)).Train("true");
+        Weights(resumed, trained: true).Should().Equal(Weights(whole, trained: true));
+        if (config is PromptTuningConfig)
+            return;
+        var checkpoint = Directory.EnumerateDirectories(_folder["whole"], "checkpoint-*").First();
+        File.Delete(Path.Combine(checkpoint, "prompt_encoder.safetensors"));
+        var before = Weights(resumed, trained: true);
+        FluentActions.Invoking(() => ((TrainableModel)resumed).Load(checkpoint)).Should().Throw<TrainingCheckpointException>().WithMessage("*prompt_encoder.safetensors*");
+        Weights(resumed, trained: true).Should().Equal(before);
+    }
+
+    [Theory, MemberData(nameof(Prompts))]
+    public void Evaluation_leaves_virtual_tokens_out_of_predictions_and_losses(PromptLearningConfig config)
+    {
+        using var peft = Base().GetPeftModel(config);
+        var rows = TinyRun.Rows(3);
+        var seen = new List<EvalPrediction>();
+        double Loss(double smoothing)
+        {
+            var options = new TrainerOptions { ComputeMetrics = p => { seen.Add(p); return new Dictionary<string, double>(); } };
+            var arguments = Arguments(_folder["out"]) with { LabelSmoothingFactor = smoothing, PerDeviceEvalBatchSize = 1 };
+            return new Trainer(peft, arguments, rows, rows, options).Evaluate()["eval_loss"];
+        }
+
+        var plain = new Trainer(peft, Arguments(_folder["out"]) with { PerDeviceEvalBatchSize = 1 }, rows, rows).Evaluate()["eval_loss"];
+        Loss(0).Should().BeApproximately(plain, 1e-6, "with metrics the loss is computed from the scores");
+        Loss(1e-4).Should().BeApproximately(plain, 1e-2).And.NotBe(plain);
+        seen[0].Predictions.Select(p => p.Length).Should().Equal(rows.Select(r => r.InputIds.Length));
+    }
+
     [Fact]
     public void The_active_adapter_is_trained_where_there_are_several()
     {

@@ -47,8 +47,8 @@ internal static class CheckpointDiagnosis
                 + "base model. Load the base model first, then "
                 + "add the adapter with PeftModel.FromPretrained.",
             CheckpointKind.PrefixEncoder => "This looks like a P-Tuning v2 prefix (transformer.prefix_encoder.*): it belongs on top of a "
-                + "base model. Load the base model with PreSeqLen "
-                + "set, then the prefix.",
+                + "base model. Load the base model first, then "
+                + "put the prefix on it with its LoadPrefix.",
             CheckpointKind.PromptEmbeddings => "This looks like the virtual tokens of peft's prompt or prefix tuning: they belong on top of "
                 + "a base model. Load the base model first, then "
                 + "add them with PeftModel.FromPretrained.",

@@ -32,7 +32,8 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         ArgumentNullException.ThrowIfNull(inputs);
         if (inputs.Labels is not null && inputs.LastLogitsOnly)
             throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
-        var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize, Transformer.VirtualTokens(inputs)) : null;
+        var virtualTokens = Transformer.VirtualTokens(inputs);
+        var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize, virtualTokens) : null;
         using var pass = BeginPass();
         using var scope = new TensorScope();
         var (hidden, states, cache) = Transformer.Forward(inputs);
@@ -42,7 +43,10 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         var loss = nextTokens is null ? null : CausalLoss.Compute(logits, nextTokens);
         foreach (var state in states)
             scope.Keep(state);
-        return new ModelOutput(scope.Keep(logits), loss is null ? null : scope.Keep(loss), states, cache is not null && inputs.UseCache != false ? cache : null);
+        return new ModelOutput(scope.Keep(logits), loss is null ? null : scope.Keep(loss), states, cache is not null && inputs.UseCache != false ? cache : null)
+        {
+            VirtualTokens = inputs.LastLogitsOnly ? 0 : virtualTokens,
+        };
     }
 
     /// <inheritdoc/>

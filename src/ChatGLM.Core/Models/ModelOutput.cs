@@ -27,6 +27,9 @@ public sealed class ModelOutput : IDisposable
     /// <summary>Keys and values of all tokens so far; null unless asked for.</summary>
     public KeyValueCache? PastKeyValues { get; }
 
+    /// <summary>How many of the scored positions, at the front of each row, are virtual tokens and none of the ids; labels are without them.</summary>
+    public int VirtualTokens { get; internal init; }
+
     /// <summary>Gives logits, loss and hidden states back. The cache is left alone: the next pass uses it.</summary>
     public void Dispose()
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using ChatGLM.Conformance.Tests.Infrastructure;
 using ChatGLM.Generation;
 using ChatGLM.Models;
+using ChatGLM.Peft;
 using ChatGLM.Tensors;
 using ChatGLM.Tokenizers;
 using ChatGLM.Training;
@@ -14,6 +15,26 @@ namespace ChatGLM.Conformance.Tests.Kinds;
 public sealed class PTuningScriptTests(ITestOutputHelper output)
 {
     private const string Kind = "ptuning_e2e";
+
+    [ConformanceTheory(Kind), CasesOf(Kind)]
+    public void Checkpoints_of_the_script_go_over_the_loaded_base(string caseName)
+    {
+        var recorded = ConformanceFolder.Get(caseName);
+        var tensors = RecordedTensors.Read(recorded.PathOf("expected.safetensors"));
+        using var model = AutoModel.FromPretrained(recorded.PathOf("base"));
+        var names = model.StateDict().Keys.ToList();
+        var checkpoints = Directory.EnumerateDirectories(recorded.Folder, "checkpoint-*").OrderBy(folder => folder.Length).ThenBy(folder => folder, StringComparer.Ordinal).ToList();
+        checkpoints.Should().NotBeEmpty();
+        foreach (var folder in checkpoints)
+        {
+            var stored = AutoConfig.FromPretrained(folder);
+            model.LoadAdapter(folder).Prefix.Should().BeEquivalentTo(new { stored.PreSeqLen, stored.PrefixProjection, IsWholeModel = false });
+            model.StateDict().Keys.Except(names).Should().NotBeEmpty().And.OnlyContain(name => name.StartsWith("transformer.prefix_encoder."));
+        }
+
+        foreach (var name in model.StateDict().Keys.Except(names))
+            model.StateDict()[name].ToFloatArray().Should().Equal(tensors.Floats("final." + name), "the last checkpoint is what training ended with");
+    }
 
     [ConformanceTheory(Kind), CasesOf(Kind)]
     public void Builds_the_recorded_features(string caseName)

@@ -102,7 +102,7 @@ public sealed class PaddingTests
         return [.. Enumerable.Range(0, ids.Length).Select(i => (long)(i == ids.Length - 1 ? blank : i))];
     }
 
-    private static ChatGLMForConditionalGeneration Create(ChatGLMTokenizer tokenizer, ModelOptions options)
+    internal static ChatGLMForConditionalGeneration Create(ChatGLMTokenizer tokenizer, ModelOptions options)
     {
         ChatGLMConfig config = tokenizer.Generation == ChatGLMGeneration.ChatGLM6B
             ? TinyModels.First with
