@@ -65,7 +65,7 @@ public sealed partial class Trainer
         {
             var warmup = Arguments.GetWarmupSteps(shape.MaxSteps);
             _scheduler = new LearningRateScheduler(_optimizer, Arguments.LrSchedulerType, warmup, shape.MaxSteps, SchedulerOptions());
-            var resume = ResolveResume(resumeFromCheckpoint) is { } folder ? Resume(folder, shape, dataset.Count) : null;
+            var resume = ResolveResume(resumeFromCheckpoint) is { } folder ? Resume(folder, shape, dataset.Count, lengths) : null;
             (_control.ShouldTrainingStop, _control.ShouldEpochStop) = (false, false);
             (Progress, _firstStep) = (null, State.GlobalStep);
             _clock.Restart();
@@ -112,11 +112,9 @@ public sealed partial class Trainer
         if (resume is not null)
             generator.SetState(resume.EpochRandom);
         var epochRandom = generator.GetState();
-        var order = _options.Sampler is { } sampler
-            ? TrainingOrder.Check(sampler(dataset.Count, generator), dataset.Count)
-            : TrainingOrder.NextEpoch(dataset.Count, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, generator);
-        if (resume is not null)
-            generator.SetState(resume.Random);
+        var order = NextOrder(dataset.Count, lengths);
+        if (resume?.Random is { } random)
+            generator.SetState(random);
         var first = resume is null || Arguments.IgnoreDataSkip ? 0 : resume.BatchInEpoch;
         var counted = resume?.CountedAhead ?? 0;
         _boundary = new ResumePoint { EpochIndex = epoch, BatchInEpoch = first, Batches = _batches, Random = generator.GetState(), EpochRandom = epochRandom };
@@ -160,6 +158,11 @@ public sealed partial class Trainer
         Notify((callback, context) => callback.OnEpochEnd(context));
         LogEvaluateSave((int)(_batches - _boundary.Batches), isEpochEnd: true, cancellationToken);
     }
+
+    /// <summary>Draws the order of an epoch.</summary>
+    private int[] NextOrder(int samples, int[]? lengths) => _options.Sampler is { } sampler
+        ? TrainingOrder.Check(sampler(samples, _model.Generator), samples)
+        : TrainingOrder.NextEpoch(samples, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, _model.Generator);
 
     /// <summary>Adds a batch's part to the gradients; returns that part of the step's loss.</summary>
     private double TrainBatch(IReadOnlyList<TokenizedExample> dataset, ReadOnlySpan<int> indices, bool isCounted)

@@ -89,7 +89,7 @@ public sealed partial class Trainer
     {
         folder ??= Arguments.OutputDir;
         Directory.CreateDirectory(folder);
-        _model.Save(folder);
+        _model.Save(folder, Arguments.SaveSafetensors);
     }
 
     /// <summary>Writes <c>trainer_state.json</c> into the output folder.</summary>

@@ -24,7 +24,7 @@ public sealed class KillTests(ITestOutputHelper output)
             whole.ExitCode.Should().Be(0);
         }
 
-        var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, "model.safetensors"));
+        var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, "pytorch_model.bin"));
         var random = new Random(7);
         for (var i = 0; i < times; i++)
         {
@@ -40,7 +40,7 @@ public sealed class KillTests(ITestOutputHelper output)
             }
 
             output.WriteLine($"run {i}: killed at steps {step} and {step + 2}");
-            File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, "model.safetensors")).Should().Equal(expected);
+            File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, "pytorch_model.bin")).Should().Equal(expected);
             Directory.EnumerateDirectories(at, ".partial-*").Should().BeEmpty();
         }
     }

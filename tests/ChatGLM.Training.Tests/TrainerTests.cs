@@ -109,13 +109,13 @@ public sealed class TrainerTests : IDisposable
         using var model = Model();
         var trainer = new Trainer(model, Plain() with { SaveStrategy = IntervalStrategy.Steps, SaveSteps = 2, MaxSteps = 2 }, TinyRun.Rows(8));
         trainer.Train();
-        var path = Path.Combine(_folder["checkpoint-2"], "optimizer.safetensors");
+        var path = Path.Combine(_folder["checkpoint-2"], "optimizer.pt");
         var bytes = File.ReadAllBytes(path);
         bytes[^1] ^= 1;
         File.WriteAllBytes(path, bytes);
-        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.safetensors*SHA-256*earlier*");
+        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.pt*SHA-256*earlier*");
         File.WriteAllBytes(path, bytes[..^1]);
-        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.safetensors*bytes*");
+        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.pt*bytes*");
         File.Delete(path);
         trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*missing*");
     }

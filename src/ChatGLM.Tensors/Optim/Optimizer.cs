@@ -39,6 +39,10 @@ public abstract class Optimizer : IDisposable
     /// <summary>The parameter groups; set their learning rates between steps.</summary>
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
+    /// <summary>The numbers besides learning rate and weight decay, under the names that PyTorch gives them in a group (<c>optimizer.defaults</c>): what a saved state that Python goes
+    /// on from has to hold. Arrays stand for tuples.</summary>
+    public abstract IReadOnlyDictionary<string, object?> Defaults { get; }
+
     /// <summary>The names of the tensors that are kept for each parameter, as PyTorch has them.</summary>
     private protected abstract ReadOnlySpan<string> StateNames { get; }
 

@@ -93,6 +93,10 @@ public sealed partial record TrainingArguments
     /// <summary>The checkpoints to keep, the best and the newest always among them; null for all.</summary>
     public int? SaveTotalLimit { get; init; }
 
+    /// <summary>Whether weights are saved as safetensors (true) or as PyTorch's .bin files (false). Null, the default, is safetensors, but for a P-Tuning prefix <c>pytorch_model.bin</c>,
+    /// the name under which THUDM's scripts look for it. (transformers 4.33 wrote .bin files by default, later versions safetensors.)</summary>
+    public bool? SaveSafetensors { get; init; }
+
     /// <summary>The seed of everything random.</summary>
     public long Seed { get; init; } = 42;
 
