@@ -1,6 +1,6 @@
 namespace ChatGLM.Training;
 
-public sealed partial class Trainer
+public partial class Trainer
 {
     private const string ArgumentsFileName = "training_args.json";
 

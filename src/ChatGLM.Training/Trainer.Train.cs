@@ -4,7 +4,7 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Training;
 
-public sealed partial class Trainer
+public partial class Trainer
 {
     private readonly Stopwatch _clock = new();
     private Optimizer? _optimizer;
@@ -98,6 +98,8 @@ public sealed partial class Trainer
         var longest = lengths is { Length: > 0 } ? lengths.Max() : Enumerable.Range(0, Math.Min(Sample, dataset.Count)).Max(row => dataset[row].InputIds.Length);
         MemoryPlan = MemoryPlan.Estimate(_model, Arguments, longest);
         LogPlan(_logger, MemoryPlan);
+        if (MemoryPlan is { Fits: true, FitsNow: false })
+            LogTight(_logger, MemoryPlan.AvailableBytes, MemoryPlan.RequiredBytes);
         if (!MemoryPlan.Fits)
         {
             throw new TrainingArgumentsException(
@@ -191,7 +193,11 @@ public sealed partial class Trainer
         return part;
     }
 
-    private Tensor ComputeLoss(ModelInputs inputs)
+    /// <summary>Computes the loss of a batch, in training and evaluation. Override it, or give <see cref="TrainerOptions.ComputeLoss"/>, for a loss of your own; the loss is divided by the
+    /// accumulation steps afterwards.</summary>
+    /// <param name="inputs">The batch, with labels.</param>
+    /// <returns>One number, recorded for a backward pass.</returns>
+    protected virtual Tensor ComputeLoss(ModelInputs inputs)
     {
         if (_options.ComputeLoss is { } compute)
             return compute(_model, inputs);

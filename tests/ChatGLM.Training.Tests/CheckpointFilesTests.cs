@@ -82,10 +82,11 @@ public sealed class CheckpointFilesTests : IDisposable
     [InlineData(OptimizerType.Adafactor)]
     [InlineData(OptimizerType.Sgd)]
     [InlineData(OptimizerType.Adagrad)]
+    [InlineData(OptimizerType.Adamw8Bit)]
     public void Every_optimizer_goes_on_to_the_same_bits(OptimizerType optim)
     {
         var whole = Save(optim, steps: 5, saveAt: 2);
-        using var resumed = Model();
+        using var resumed = Model(optim);
         new Trainer(resumed, Arguments(optim, 5, 2), TinyRun.Rows(8)).Train(_folder["checkpoint-2"]);
         Weights(resumed).Should().Equal(whole);
     }
@@ -105,6 +106,19 @@ public sealed class CheckpointFilesTests : IDisposable
         using var resumed = Model();
         new Trainer(resumed, Arguments(optim, 8, 4), TinyRun.Rows(8)).Train(checkpoint);
         Weights(resumed).Should().Equal(whole);
+    }
+
+    [Fact]
+    public void Moments_of_eight_bits_are_saved_as_bitsandbytes_reads_them()
+    {
+        Save(OptimizerType.Adamw8Bit);
+        var state = Dict(Dict(Dict(TorchArchive.Load(_folder["checkpoint-2/optimizer.pt"]))["state"])[0L]);
+        state.Keys.Should().Equal("step", "state1", "state2", "absmax1", "absmax2", "qmap1", "qmap2");
+        state["step"].Should().Be(2L);
+        state["state1"].Should().BeOfType<Tensor>().Which.DType.Should().Be(DType.UInt8);
+        state["absmax2"].Should().BeOfType<Tensor>().Which.Shape.Should().Be(new Shape(2));
+        ((Tensor)state["qmap1"]!).ToArray<float>().Should().Equal(DynamicMap.Signed.ToArray());
+        ((Tensor)state["qmap2"]!).ToArray<float>().Should().Equal(DynamicMap.Unsigned.ToArray());
     }
 
     [Fact]
@@ -146,7 +160,9 @@ public sealed class CheckpointFilesTests : IDisposable
 
     private static Dictionary<object, object?> Dict(object? value) => value.Should().BeOfType<Dictionary<object, object?>>().Subject;
 
-    private static ChatGLMForConditionalGeneration Model() => AutoModel.FromConfig(TinyRun.Config, new ModelOptions { Seed = 7 });
+    /// <summary>Moments of eight bits are for parameters of 4096 numbers or more.</summary>
+    private static ChatGLMForConditionalGeneration Model(OptimizerType optim = OptimizerType.AdamwTorch) =>
+        AutoModel.FromConfig(TinyRun.Config with { PreSeqLen = optim == OptimizerType.Adamw8Bit ? 64 : 4 }, new ModelOptions { Seed = 7 });
 
     private static float[] Weights(ChatGLMForConditionalGeneration model) => [.. model.NamedParameters().Where(p => p.Parameter.RequiresGrad).SelectMany(p => p.Parameter.ToFloatArray())];
 
@@ -157,7 +173,7 @@ public sealed class CheckpointFilesTests : IDisposable
 
     private float[] Save(OptimizerType optim, int steps = 4, int saveAt = 2)
     {
-        using var model = Model();
+        using var model = Model(optim);
         new Trainer(model, Arguments(optim, steps, saveAt), TinyRun.Rows(8)).Train();
         return Weights(model);
     }

@@ -16,6 +16,9 @@ internal static class OptimizerFile
     /// <summary>The root mean square of a parameter that transformers' Adafactor notes at every step and never reads from a state.</summary>
     private const string AdafactorNote = "RMS";
 
+    /// <summary>What bytes stand for in a state of bitsandbytes.</summary>
+    private static readonly string[] Maps = ["qmap1", "qmap2"];
+
     public static void Write(string folder, Optimizer optimizer, IReadOnlyList<double> initialRates)
     {
         using var scope = new TensorScope();
@@ -29,6 +32,14 @@ internal static class OptimizerFile
             if (!state.TryGetValue(index, out var of))
                 state.Add(index, of = new Dictionary<object, object?>());
             ((Dictionary<object, object?>)of!).Add(parts[2], parts[2] == Step ? StepOf(optimizer, tensor) : tensor);
+        }
+
+        if (optimizer is AdamW8bit)
+        {
+            // bitsandbytes looks up in the state what the bytes stand for.
+            var (signed, unsigned) = (Tensor.From(DynamicMap.Signed.ToArray(), [DynamicMap.Signed.Length]), Tensor.From(DynamicMap.Unsigned.ToArray(), [DynamicMap.Unsigned.Length]));
+            foreach (var of in state.Values.OfType<Dictionary<object, object?>>().Where(of => of["state1"] is Tensor { DType: DType.UInt8 }))
+                (of[Maps[0]], of[Maps[1]]) = (signed, unsigned);
         }
 
         if (optimizer is Sgd)
@@ -92,7 +103,13 @@ internal static class OptimizerFile
             var of = saved.Dict(number);
             var steps = of.Has(Step) ? of.Integer(Step) : globalStep;
             state.Add(string.Create(CultureInfo.InvariantCulture, $"state.{index}.{Step}"), Tensor.From([steps], Shape.Scalar, backend));
-            foreach (var key in of.Keys.OfType<string>().Where(key => key is not (Step or AdafactorNote) && of.Value(key) is not null))
+            for (var map = 0; map < Maps.Length; map++)
+            {
+                if (of.Has(Maps[map]) && !IsClose(of.Tensor(Maps[map]).ToFloatArray(), map == 0 ? DynamicMap.Signed : DynamicMap.Unsigned))
+                    throw of.Wrong(Maps[map], "the dynamic map of 8-bit optimizers");
+            }
+
+            foreach (var key in of.Keys.OfType<string>().Where(key => key is not (Step or AdafactorNote) && !Maps.Contains(key) && of.Value(key) is not null))
                 state.Add(string.Create(CultureInfo.InvariantCulture, $"state.{index}.{key}"), of.Tensor(key));
         }
 
@@ -104,6 +121,20 @@ internal static class OptimizerFile
         {
             throw new TrainingCheckpointException(path, error.Message, error);
         }
+    }
+
+    /// <summary>Whether bytes stand for the same values; their last digit depends on how PyTorch was built.</summary>
+    private static bool IsClose(ReadOnlySpan<float> saved, ReadOnlySpan<float> map)
+    {
+        if (saved.Length != map.Length)
+            return false;
+        for (var code = 0; code < map.Length; code++)
+        {
+            if (!(Math.Abs(saved[code] - map[code]) <= 1e-6f * Math.Abs(map[code])))
+                return false;
+        }
+
+        return true;
     }
 
     /// <summary>PyTorch's own optimizers keep their steps as float32 tensors, those of transformers and bitsandbytes as numbers.</summary>
