@@ -73,7 +73,7 @@ public partial record TrainingArguments
         "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_timeout", "fsdp_min_num_params", "fsdp_config", "fsdp_transformer_layer_cls_to_wrap",
         "dataloader_num_workers", "dataloader_pin_memory", "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter",         "save_on_each_node", "jit_mode_eval", "skip_memory_metrics", "use_legacy_prediction_loop", "push_to_hub_model_id", "push_to_hub_organization",
         "push_to_hub_token", "hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "full_determinism", "torchdynamo", "torch_compile",
-        "torch_compile_backend", "torch_compile_mode", "ray_scope", "dispatch_batches", "eval_accumulation_steps", 
+        "torch_compile_backend", "torch_compile_mode", "ray_scope", "dispatch_batches", "eval_accumulation_steps",
         "per_gpu_train_batch_size", "per_gpu_eval_batch_size", "mp_parameters", "xpu_backend", "tpu_num_cores", "tpu_metrics_debug", "debug", "optim_args", "length_column_name",
         "label_names",
     ];
