@@ -9,8 +9,8 @@ public static class DynamicMap
     private const int Ranges = 7;
     private static readonly float[] SignedValues = Make(signed: true);
     private static readonly float[] UnsignedValues = Make(signed: false);
-    private static readonly float[] SignedMiddles = Middles(SignedValues);
-    private static readonly float[] UnsignedMiddles = Middles(UnsignedValues);
+    private static readonly double[] SignedMiddles = Middles(SignedValues);
+    private static readonly double[] UnsignedMiddles = Middles(UnsignedValues);
 
     /// <summary>[256] values from -0.99 to 1, rising.</summary>
     public static ReadOnlySpan<float> Signed => SignedValues;
@@ -25,7 +25,7 @@ public static class DynamicMap
     public static byte QuantizeUnsigned(float x) => Nearest(UnsignedMiddles, x);
 
     /// <summary>The number of middles below x, in eight halvings.</summary>
-    private static byte Nearest(float[] middles, float x)
+    private static byte Nearest(double[] middles, float x)
     {
         var at = 0;
         for (var half = 128; half > 0; half >>= 1)
@@ -37,11 +37,12 @@ public static class DynamicMap
         return (byte)at;
     }
 
-    private static float[] Middles(float[] values)
+    /// <summary>In double, where the middle of two floats is exact.</summary>
+    private static double[] Middles(float[] values)
     {
-        var middles = new float[values.Length - 1];
+        var middles = new double[values.Length - 1];
         for (var i = 0; i < middles.Length; i++)
-            middles[i] = (values[i] + values[i + 1]) * 0.5f;
+            middles[i] = ((double)values[i] + values[i + 1]) / 2;
         return middles;
     }
 

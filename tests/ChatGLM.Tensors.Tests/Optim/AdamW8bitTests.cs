@@ -207,7 +207,7 @@ public sealed class AdamW8bitTests
             var best = 0;
             for (var code = 1; code < map.Length; code++)
             {
-                if (Math.Abs(map[code] - x) < Math.Abs(map[best] - x))
+                if (Math.Abs((double)map[code] - x) < Math.Abs((double)map[best] - x))
                     best = code;
             }
 
