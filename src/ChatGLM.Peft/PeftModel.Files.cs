@@ -22,9 +22,13 @@ public partial class PeftModel
         (PeftModelForCausalLM)FromPretrained((PreTrainedModel)model, folder, adapterName, isTrainable);
 
     /// <inheritdoc cref="FromPretrained(ChatGLMForConditionalGeneration, string, string, bool)"/>
+    public static PeftModelForSequenceClassification FromPretrained(ChatGLMForSequenceClassification model, string folder, string adapterName = DefaultAdapterName, bool isTrainable = false) =>
+        (PeftModelForSequenceClassification)FromPretrained((PreTrainedModel)model, folder, adapterName, isTrainable);
+
+    /// <inheritdoc cref="FromPretrained(ChatGLMForConditionalGeneration, string, string, bool)"/>
     public static PeftModel FromPretrained(PreTrainedModel model, string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
-        PeftModel peft = model is ChatGLMForConditionalGeneration answering ? new PeftModelForCausalLM(answering) : new PeftModel(model);
+        var peft = Around(model, PeftConfig.FromPretrained(folder));
         peft.LoadAdapter(folder, adapterName, isTrainable);
         peft.SetAdapter(adapterName);
         return peft;

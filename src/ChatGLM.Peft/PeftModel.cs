@@ -50,11 +50,20 @@ public partial class PeftModel : Module
     /// <summary>Puts an adapter on a model and freezes the model's own parameters (<c>get_peft_model</c>).</summary>
     internal static PeftModel Create(PreTrainedModel model, PeftConfig config, string adapterName)
     {
-        PeftModel peft = model is ChatGLMForConditionalGeneration answering ? new PeftModelForCausalLM(answering) : new PeftModel(model);
+        var peft = Around(model, config);
         peft.Add(adapterName, config, weights: null);
         peft.SetAdapter(adapterName);
         return peft;
     }
+
+    /// <summary>The class for a model and what it is to be used for.</summary>
+    private static PeftModel Around(PreTrainedModel model, PeftConfig config) => model switch
+    {
+        ChatGLMForConditionalGeneration answering when config?.TaskType == TaskType.Seq2SeqLM => new PeftModelForSeq2SeqLM(answering),
+        ChatGLMForConditionalGeneration answering => new PeftModelForCausalLM(answering),
+        ChatGLMForSequenceClassification classifier => new PeftModelForSequenceClassification(classifier),
+        _ => new PeftModel(model),
+    };
 
     /// <summary>Scores every position, and computes the loss if labels are given, through the active adapters.</summary>
     /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>

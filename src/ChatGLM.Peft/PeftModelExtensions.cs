@@ -9,10 +9,16 @@ public static class PeftModelExtensions
     /// <param name="model">The base model; the adapter stands inside it from now on.</param>
     /// <param name="config">What to add.</param>
     /// <param name="adapterName">What to call it.</param>
+    /// <returns>The class that the model and <see cref="PeftConfig.TaskType"/> call for: a model that answers becomes a <see cref="PeftModelForSeq2SeqLM"/> for <see cref="TaskType.Seq2SeqLM"/>,
+    /// else a <see cref="PeftModelForCausalLM"/>.</returns>
     /// <exception cref="AdapterConfigException">The configuration holds values that no adapter can have.</exception>
     /// <exception cref="TargetModulesException">No module matches, or one that takes no adapter.</exception>
     public static PeftModelForCausalLM GetPeftModel(this ChatGLMForConditionalGeneration model, PeftConfig config, string adapterName = PeftModel.DefaultAdapterName) =>
         (PeftModelForCausalLM)PeftModel.Create(model, config, adapterName);
+
+    /// <inheritdoc cref="GetPeftModel(ChatGLMForConditionalGeneration, PeftConfig, string)"/>
+    public static PeftModelForSequenceClassification GetPeftModel(this ChatGLMForSequenceClassification model, PeftConfig config, string adapterName = PeftModel.DefaultAdapterName) =>
+        (PeftModelForSequenceClassification)PeftModel.Create(model, config, adapterName);
 
     /// <inheritdoc cref="GetPeftModel(ChatGLMForConditionalGeneration, PeftConfig, string)"/>
     public static PeftModel GetPeftModel(this PreTrainedModel model, PeftConfig config, string adapterName = PeftModel.DefaultAdapterName) =>
