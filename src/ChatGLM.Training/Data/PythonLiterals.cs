@@ -18,6 +18,14 @@ internal static partial class PythonLiterals
         return output.ToString();
     }
 
+    /// <summary>Python's <c>json.dumps(text, ensure_ascii=False)</c>.</summary>
+    public static string Dumps(string text)
+    {
+        var output = new StringBuilder();
+        WriteJsonString(text, output);
+        return output.ToString();
+    }
+
     /// <summary>Python's <c>repr</c> of what <c>json.loads</c> makes of a value.</summary>
     public static string Repr(JsonElement value)
     {

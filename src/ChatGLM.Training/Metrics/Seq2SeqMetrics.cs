@@ -43,12 +43,15 @@ public static class Seq2SeqMetrics
     }
 
     /// <summary>The text of a row of ids, without special tokens and what does not count.</summary>
-    public static string Decode(ChatGLMTokenizer tokenizer, IReadOnlyList<int> ids)
+    /// <param name="tokenizer">The tokenizer of the model.</param>
+    /// <param name="ids">The ids; -100 counts as nothing.</param>
+    /// <param name="cleanUpTokenizationSpaces">Whether spaces before English punctuation go; null for the tokenizer's own setting.</param>
+    public static string Decode(ChatGLMTokenizer tokenizer, IReadOnlyList<int> ids, bool? cleanUpTokenizationSpaces = null)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         // ChatGLM3 decodes special tokens to their names even where they are to be skipped; its end token is none of them.
         var special = tokenizer.Generation == ChatGLMGeneration.ChatGLM3 ? ChatGLM3Names.Select(tokenizer.GetCommand).ToArray() : [];
-        return tokenizer.Decode([.. ids.Where(id => id != IgnoredLabel && !special.Contains(id))], new DecodeOptions { SkipSpecialTokens = true });
+        return tokenizer.Decode([.. ids.Where(id => id != IgnoredLabel && !special.Contains(id))], new DecodeOptions { SkipSpecialTokens = true, CleanUpTokenizationSpaces = cleanUpTokenizationSpaces });
     }
 
     private static double Percent(double value) => Math.Round(value * 100, 4);
