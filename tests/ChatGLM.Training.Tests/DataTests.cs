@@ -23,12 +23,68 @@ public sealed class DataTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"a\": 1", "*record 1*ends*")]
-    [InlineData("{\"a\": 1} nonsense", "*record 2*not JSON*")]
+    [InlineData("{\"a\": 1", "*record 1 (line 1, byte 0)*ends*")]
+    [InlineData("{\"a\": 1} nonsense", "*record 2 (line 1, byte 9)*not JSON*")]
+    [InlineData("{\"a\": 1}\n{\"a\":\n 2,, }", "*record 2 (line 2, byte 9)*not JSON*line 3, byte 18*")]
     [InlineData("[1]", "*record 1*number*")]
     [InlineData("{\"a\": \"b\"}]", "*record 2*")]
+    [InlineData("[{\"a\": \"b\"}", "*record 2*']' is missing*")]
+    [InlineData("[{\"a\": \"b\"},]", "*record 2*']' after ','*")]
+    [InlineData("[{\"a\": \"b\"} {\"a\": \"b\"}]", "*record 2*'{' after '}'*")]
+    [InlineData("[,{\"a\": \"b\"}]", "*record 1*',' after '['*")]
+    [InlineData("[{\"a\": \"b\"}] {}", "*record 2*after the end of the array*")]
     public void Damaged_json_is_refused_by_record(string text, string message) =>
         FluentActions.Invoking(() => Read("data.json", text)).Should().Throw<TrainingDataException>().WithMessage(message);
+
+    [Fact]
+    public void Text_that_is_no_unicode_is_refused_when_it_is_asked_for()
+    {
+        FluentActions.Invoking(() => Read("data.json", "{\"a\": \"\\ud800\"}")[0].Text("a")).Should().Throw<TrainingDataException>().WithMessage("*record 1*'a'*Unicode*");
+        File.WriteAllBytes(_folder["latin.csv"], [(byte)'a', (byte)'\n', 0xE9, (byte)'\n']);
+        FluentActions.Invoking(() => TrainingFile.ReadRecords(_folder["latin.csv"]).ToList()).Should().Throw<TrainingDataException>().WithMessage("*UTF-8*E9*");
+        File.WriteAllText(_folder["wide.json"], "{\"a\": \"b\"}", Encoding.Unicode);
+        FluentActions.Invoking(() => TrainingFile.ReadRecords(_folder["wide.json"]).ToList()).Should().Throw<TrainingDataException>().WithMessage("*UTF-16*");
+    }
+
+    [Fact]
+    public void A_file_that_is_not_there_is_said_before_anything_is_read() =>
+        FluentActions.Invoking(() => TrainingFile.ReadRecords(_folder["missing.json"])).Should().Throw<TrainingDataException>().WithMessage("*missing.json*no such file*");
+
+    [Theory]
+    [InlineData("[", ",", "]", ".json")]
+    [InlineData("", "\n", "", ".jsonl")]
+    [InlineData("", "", "", ".json")]
+    public void A_large_file_is_read_as_far_as_its_records_are_used(string open, string between, string close, string extension)
+    {
+        // A gigabyte of records: what is read is bounded by what is taken, and so is what is allocated.
+        var record = Encoding.UTF8.GetBytes($"{{\"content\": \"类型#裤\", \"summary\": \"{new string('好', 300)}\"}}{between}");
+        const long Records = 1 << 20;
+        using var stream = new CountingStream(i => i == 0 ? [.. Encoding.UTF8.GetBytes(open), .. record] : i == Records ? Encoding.UTF8.GetBytes(close) : record, Records + 1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        TrainingFile.ReadRecords(stream, "big" + extension).Take(2000).Count(r => r.Text("summary").Length == 300).Should().Be(2000);
+        stream.BytesRead.Should().BeLessThan((2000 + 200) * record.Length);
+        (GC.GetAllocatedBytesForCurrentThread() - before).Should().BeLessThan(16 << 20);
+    }
+
+    [Fact]
+    public void Lines_of_text_are_records_whatever_ends_them()
+    {
+        Read("data.txt", "一\r\n\ntwo").Select(r => r.Text("text")).Should().Equal("一", "", "two");
+        Read("data.txt", "").Should().BeEmpty();
+    }
+
+    [Theory]
+    [InlineData("{\"content\": \"q\", \"summary\": \"a\"}", "content", "summary", null, null)]
+    [InlineData("{\"context\": \"q\", \"target\": \"a\"}", "context", "target", null, null)]
+    [InlineData("{\"instruction\": \"q\", \"input\": \"\", \"output\": \"a\"}", "instruction", "output", "input", null)]
+    [InlineData("{\"prompt\": \"q\", \"response\": \"a\", \"history\": []}", "prompt", "response", null, "history")]
+    [InlineData("{\"prompt\": \"q\", \"response\": \"a\"}", "prompt", "response", null, null)]
+    public void Columns_are_known_by_their_names(string record, string prompt, string response, string? input, string? history) =>
+        DataColumns.Detect(Read("data.json", record)[0]).Should().Be(new DataColumns(prompt, response, input, history));
+
+    [Fact]
+    public void Columns_that_are_not_known_are_named() =>
+        FluentActions.Invoking(() => DataColumns.Detect(Read("data.json", "{\"x\": 1}")[0])).Should().Throw<TrainingDataException>().WithMessage("*record 1*content/summary*found x*");
 
     [Fact]
     public void Csv_is_read_with_quotes_and_line_ends_in_fields()

@@ -63,6 +63,8 @@ public sealed partial class ChatGLM3Tokenizer : ChatGLMTokenizer
 
     private protected override bool CleansUpByDefault { get; }
 
+    private protected override bool EncodesRoleNames => _roleSplitter is not null;
+
     /// <inheritdoc/>
     public override int ConvertTokenToId(string token) => _special.TokenToId(token);
 

@@ -64,7 +64,13 @@ public abstract partial class ChatGLMTokenizer
     /// <param name="pair">Whether a second text is given.</param>
     public int NumSpecialTokensToAdd(bool pair = false) => pair ? 3 : 2;
 
+    /// <summary>A text that is the same for tokenizers that give the same ids: the generation, and a hash of the model file and the configuration. What is kept of tokenized data goes by it.</summary>
+    public string Fingerprint => $"{Generation}:{_source.Hash()}{(EncodesRoleNames ? ":roles" : "")}";
+
     internal SentencePieceModel Model { get; }
+
+    /// <summary>Whether role names in a text become role tokens.</summary>
+    private protected virtual bool EncodesRoleNames => false;
 
     /// <summary>The setting of the snapshot for <see cref="DecodeOptions.CleanUpTokenizationSpaces"/>.</summary>
     private protected abstract bool CleansUpByDefault { get; }

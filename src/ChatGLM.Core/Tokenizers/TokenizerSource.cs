@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using ChatGLM.Formats;
 using ChatGLM.Tokenizers.SentencePiece;
@@ -39,6 +41,15 @@ internal sealed class TokenizerSource
     public string ModelPath { get; }
 
     public string NameOrPath { get; }
+
+    /// <summary>A hash of what the ids follow from.</summary>
+    public string Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(_modelBytes);
+        hash.AppendData(Encoding.UTF8.GetBytes(Config.Json.GetRawText()));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     public TokenizerException Error(string message) => new($"{ModelPath}: {message}");
 

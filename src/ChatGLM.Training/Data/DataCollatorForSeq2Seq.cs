@@ -9,16 +9,31 @@ namespace ChatGLM.Training;
 /// </summary>
 /// <param name="tokenizer">The tokenizer of the model.</param>
 /// <param name="labelPadTokenId">The label of padding.</param>
-/// <param name="padToMultipleOf">Round the length up to a multiple of this.</param>
+/// <param name="padToMultipleOf">Round the length of rows, and of labels, up to a multiple of this.</param>
 /// <param name="minLength">The least length of prompts. THUDM's script pads the rows of a whole evaluation set to one length, which counts in the greatest length of what is generated.</param>
-public sealed class DataCollatorForSeq2Seq(ChatGLMTokenizer tokenizer, int labelPadTokenId = -100, int? padToMultipleOf = null, int minLength = 0) : IDataCollator
+/// <param name="paddingSide">Where padding goes. On the right there are no masks: the model derives them, and padding comes too late to change anything.</param>
+public sealed class DataCollatorForSeq2Seq(
+    ChatGLMTokenizer tokenizer, int labelPadTokenId = -100, int? padToMultipleOf = null, int minLength = 0, PaddingSide paddingSide = PaddingSide.Left) : IDataCollator
 {
     /// <inheritdoc/>
     public ModelInputs Collate(IReadOnlyList<TokenizedExample> rows, Backend backend)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var options = new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = Math.Max(minLength, rows.Max(row => row.InputIds.Length)), PadToMultipleOf = padToMultipleOf };
-        var batch = tokenizer.Pad([.. rows.Select(row => row.InputIds)], options);
+        var seq = Rounded(Math.Max(minLength, rows.Max(row => row.InputIds.Length)));
+        var inputs = paddingSide == PaddingSide.Right
+            ? new ModelInputs { InputIds = Padded(rows, row => row.InputIds, seq, tokenizer.PadTokenId, backend) }
+            : PaddedLeft(rows, seq, backend);
+        if (rows[0].Labels is null)
+            return inputs;
+        // Labels of an evaluation row can be longer than its prompt; they are only compared then, not learned from.
+        var longest = rows.Max(row => row.Labels?.Length ?? throw new TrainingDataException("a batch", "some of its rows have labels and some have none."));
+        var width = rows.All(row => row.Labels!.Length == row.InputIds.Length) ? seq : Rounded(longest);
+        return inputs with { Labels = Padded(rows, row => row.Labels!, width, labelPadTokenId, backend) };
+    }
+
+    private ModelInputs PaddedLeft(IReadOnlyList<TokenizedExample> rows, int seq, Backend backend)
+    {
+        var batch = tokenizer.Pad([.. rows.Select(row => row.InputIds)], new BatchEncodeOptions { Padding = PaddingStrategy.MaxLength, MaxLength = seq });
         var inputs = new ModelInputs { InputIds = Batches.Wide(batch.InputIds, [batch.Batch, batch.Sequence], backend) };
         if (batch.AttentionMask is { } mask)
         {
@@ -31,24 +46,27 @@ public sealed class DataCollatorForSeq2Seq(ChatGLMTokenizer tokenizer, int label
             };
         }
 
-        if (batch.PositionIds is { } positions)
-            inputs = inputs with { PositionIds = Batches.Wide(positions, [.. batch.PositionIdsShape], backend) };
-        return rows[0].Labels is null ? inputs : inputs with { Labels = Labels(rows, inputs.InputIds, batch.Sequence, backend) };
+        return batch.PositionIds is { } positions ? inputs with { PositionIds = Batches.Wide(positions, [.. batch.PositionIdsShape], backend) } : inputs;
     }
 
-    private Tensor Labels(IReadOnlyList<TokenizedExample> rows, Tensor inputIds, int seq, Backend backend)
+    private Tensor Padded(IReadOnlyList<TokenizedExample> rows, Func<TokenizedExample, int[]> of, int width, int padding, Backend backend)
     {
-        // Labels of an evaluation row can be longer than its prompt; they are only compared then, not learned from.
-        var longest = rows.Max(row => row.Labels?.Length ?? throw new TrainingDataException("a batch", "some of its rows have labels and some have none."));
-        var width = Math.Max(longest, rows.All(row => row.Labels!.Length == row.InputIds.Length) ? seq : longest);
         var values = new long[checked(rows.Count * width)];
-        Array.Fill(values, labelPadTokenId);
+        Array.Fill(values, padding);
         for (var row = 0; row < rows.Count; row++)
         {
-            var labels = rows[row].Labels!;
-            Batches.Widen(labels, values.AsSpan(((row + 1) * width) - labels.Length, labels.Length));
+            var ids = of(rows[row]);
+            var start = (row * width) + (paddingSide == PaddingSide.Right ? 0 : width - ids.Length);
+            Batches.Widen(ids, values.AsSpan(start, ids.Length));
         }
 
-        return Tensor.From(values, [inputIds.Shape[0], width], backend);
+        return Tensor.From(values, [rows.Count, width], backend);
     }
+
+    private int Rounded(int length) => padToMultipleOf switch
+    {
+        null => length,
+        <= 0 => throw new TrainingArgumentsException("pad_to_multiple_of", $"expected 1 or more, found {padToMultipleOf}."),
+        { } multiple => checked((int)(((long)length + multiple - 1) / multiple * multiple)),
+    };
 }

@@ -33,33 +33,43 @@ public sealed class Seq2SeqFeatures
     /// <summary>The tokens of a padded training row.</summary>
     public int RowLength => _options.MaxSourceLength + _options.MaxTargetLength + (_tokenizer.Generation == ChatGLMGeneration.ChatGLM6B ? 0 : 1);
 
+    /// <summary>Builds training rows: question, answer and labels.</summary>
+    public IFeatureBuilder Training => new FeatureBuilder(Fingerprint("train"), TrainRows);
+
+    /// <summary>Builds evaluation rows: the question alone, with the answer's tokens as labels.</summary>
+    public IFeatureBuilder Prompts => new FeatureBuilder(Fingerprint("evaluation"), PromptRows);
+
     /// <summary>The training rows of records; those without a question or an answer are left out, as the script does.</summary>
     public IEnumerable<TokenizedExample> Train(IEnumerable<TrainingRecord> records)
     {
         ArgumentNullException.ThrowIfNull(records);
-        foreach (var record in records)
-        {
-            var (query, answer) = (record.Text(_options.PromptColumn), record.Text(_options.ResponseColumn));
-            if (query.Length > 0 && answer.Length > 0)
-                yield return TrainRow(Prompt(record, query), answer);
-        }
+        return records.SelectMany(TrainRows);
     }
 
     /// <summary>The evaluation rows of records: the prompt alone, with the answer's tokens as labels. They are padded on the left by a <see cref="DataCollatorForSeq2Seq"/>.</summary>
     public IEnumerable<TokenizedExample> Evaluation(IEnumerable<TrainingRecord> records)
     {
         ArgumentNullException.ThrowIfNull(records);
-        foreach (var record in records)
-        {
-            var query = record.Text(_options.PromptColumn);
-            if (query.Length == 0)
-                continue;
-            // The script's own words for an answer that is not there.
-            var answer = record.Text(_options.ResponseColumn) is { Length: > 0 } text ? text : "filled in !";
-            var labels = _tokenizer.Encode(answer, null, Cut(_options.MaxTargetLength, special: true));
-            IgnorePadding(labels);
-            yield return new TokenizedExample(_tokenizer.Encode(Prompt(record, query), null, Cut(_options.MaxSourceLength, special: true)), labels);
-        }
+        return records.SelectMany(PromptRows);
+    }
+
+    private IEnumerable<TokenizedExample> TrainRows(TrainingRecord record)
+    {
+        var (query, answer) = (record.Text(_options.PromptColumn), record.Text(_options.ResponseColumn));
+        return query.Length > 0 && answer.Length > 0 ? [TrainRow(Prompt(record, query, isTraining: true), answer)] : [];
+    }
+
+    private IEnumerable<TokenizedExample> PromptRows(TrainingRecord record)
+    {
+        var query = record.Text(_options.PromptColumn);
+        if (query.Length == 0)
+            return [];
+        // The script's own words for an answer that is not there.
+        var answer = record.Text(_options.ResponseColumn) is { Length: > 0 } text ? text : "filled in !";
+        // ChatGLM3 decodes special tokens to their names, which are no part of the answer.
+        var labels = _tokenizer.Encode(answer, null, Cut(_options.MaxTargetLength, special: _tokenizer.Generation != ChatGLMGeneration.ChatGLM3));
+        IgnorePadding(labels);
+        return [new TokenizedExample(_tokenizer.Encode(Prompt(record, query, isTraining: false), null, Cut(_options.MaxSourceLength, special: true)), labels)];
     }
 
     private TokenizedExample TrainRow(string prompt, string answer)
@@ -93,18 +103,21 @@ public sealed class Seq2SeqFeatures
         return new TokenizedExample(inputs, labels);
     }
 
-    private string Prompt(TrainingRecord record, string query)
+    private string Prompt(TrainingRecord record, string query, bool isTraining)
     {
+        if (_options.InputColumn is { } input && record.Has(input) && record.Text(input) is { Length: > 0 } about)
+            query += "\n" + about;
         var history = _options.HistoryColumn is { } column ? record.History(column) : [];
         return _options.SourcePrefix + (_tokenizer switch
         {
             ChatGLM2Tokenizer second => second.BuildPrompt(query, [.. history.SelectMany(round => new[] { new ChatMessage(ChatRole.User, round.Query), new ChatMessage(ChatRole.Assistant, round.Response) })]),
-            _ when _options.HistoryColumn is null => query,
+            // A first question stands bare in the script's evaluation; its training writes the round also then, if there is a column of histories at all.
+            _ when _options.HistoryColumn is null || (history.Count == 0 && !isTraining) => query,
             _ => Rounds(history, query),
         });
     }
 
-    /// <summary>The prompt of ChatGLM-6B's script with a history: rounds from 0, also where the history is empty.</summary>
+    /// <summary>The prompt of ChatGLM-6B's script with a history: rounds from 0.</summary>
     private static string Rounds(IReadOnlyList<(string Query, string Response)> history, string query)
     {
         var prompt = new StringBuilder();
@@ -118,6 +131,8 @@ public sealed class Seq2SeqFeatures
         if (_options.IgnorePadTokenForLoss)
             labels.AsSpan().Replace(_tokenizer.PadTokenId, IgnoredLabel);
     }
+
+    private string Fingerprint(string rows) => $"seq2seq:1:{rows}:{_tokenizer.Fingerprint}:{_options}";
 
     private static EncodeOptions Cut(int length, bool special) => new() { AddSpecialTokens = special, Truncation = true, MaxLength = length };
 }

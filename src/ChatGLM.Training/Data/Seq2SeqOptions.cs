@@ -9,6 +9,9 @@ public sealed record Seq2SeqOptions
     /// <summary>The column of answers.</summary>
     public string ResponseColumn { get; init; } = "summary";
 
+    /// <summary>The column of what a question is about, put on a line behind it where it is not empty (Alpaca's <c>input</c>); null for none. The script has no such argument.</summary>
+    public string? InputColumn { get; init; }
+
     /// <summary>The column of the rounds before, or null.</summary>
     public string? HistoryColumn { get; init; }
 

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace ChatGLM.Training;
 
-/// <summary>The built-in segmenter, without a dictionary: letters and digits of other scripts hold together as words, every Chinese character and every mark stands for itself.</summary>
+/// <summary>A segmenter without a dictionary: letters and digits of other scripts hold together as words, every Chinese character and every mark stands for itself.</summary>
 public sealed class CharacterSegmenter : IWordSegmenter
 {
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 namespace ChatGLM.Training;
 
-/// <summary>Splits text into the words that ROUGE compares. THUDM's script uses jieba's dictionary; an adapter to one like it goes here.</summary>
+/// <summary>Splits text into the words that ROUGE compares. THUDM's script uses jieba, and so does <see cref="JiebaSegmenter"/>.</summary>
 public interface IWordSegmenter
 {
     /// <summary>The words of a text, in order.</summary>

@@ -1,9 +1,12 @@
 namespace ChatGLM.Training;
 
-/// <summary>ROUGE F1 of single sentences (Lin 2004). A sentence's distinct words count, as in the Python packages <c>rouge</c> and <c>rouge_chinese</c>.</summary>
+/// <summary>
+/// ROUGE F1 of single texts (Lin 2004), as the Python package <c>rouge_chinese</c> computes it: ROUGE-1 and ROUGE-2 over the distinct runs of words, ROUGE-L over the length of the longest common
+/// subsequence of all words.
+/// </summary>
 public static class Rouge
 {
-    // What those packages add so as not to divide by zero.
+    // What that package adds so as not to divide by zero.
     private const double Epsilon = 1e-8;
 
     /// <summary>The F1 of the distinct runs of n words.</summary>
@@ -19,14 +22,14 @@ public static class Rouge
         return F1(written.Count(wanted.Contains), wanted.Count, written.Count);
     }
 
-    /// <summary>The F1 of the distinct words of the longest common subsequence.</summary>
+    /// <summary>The F1 of the longest common subsequence, of which every word counts, also one that comes twice.</summary>
     /// <param name="reference">The words of what should have been written.</param>
     /// <param name="hypothesis">The words of what was written.</param>
     public static double L(IReadOnlyList<string> reference, IReadOnlyList<string> hypothesis)
     {
         ArgumentNullException.ThrowIfNull(reference);
         ArgumentNullException.ThrowIfNull(hypothesis);
-        return F1(LongestCommon(reference, hypothesis).Distinct().Count(), reference.Distinct().Count(), hypothesis.Distinct().Count());
+        return F1(LongestCommon(reference, hypothesis), reference.Count, hypothesis.Count);
     }
 
     private static double F1(int matches, int wanted, int written)
@@ -38,33 +41,17 @@ public static class Rouge
     private static HashSet<NGram<string>> Grams(IReadOnlyList<string> words, int n) =>
         [.. Enumerable.Range(0, Math.Max(0, words.Count - n + 1)).Select(start => new NGram<string>(words, start, n))];
 
-    private static List<string> LongestCommon(IReadOnlyList<string> a, IReadOnlyList<string> b)
+    /// <summary>The length of the longest common subsequence, with two rows of the table at a time.</summary>
+    private static int LongestCommon(IReadOnlyList<string> a, IReadOnlyList<string> b)
     {
-        var lengths = new int[a.Count + 1, b.Count + 1];
-        for (var i = 1; i <= a.Count; i++)
+        var (before, now) = (new int[b.Count + 1], new int[b.Count + 1]);
+        for (var i = 0; i < a.Count; i++)
         {
-            for (var j = 1; j <= b.Count; j++)
-                lengths[i, j] = a[i - 1] == b[j - 1] ? lengths[i - 1, j - 1] + 1 : Math.Max(lengths[i - 1, j], lengths[i, j - 1]);
+            for (var j = 0; j < b.Count; j++)
+                now[j + 1] = a[i] == b[j] ? before[j] + 1 : Math.Max(before[j + 1], now[j]);
+            (before, now) = (now, before);
         }
 
-        var common = new List<string>();
-        for (var (i, j) = (a.Count, b.Count); i > 0 && j > 0;)
-        {
-            if (a[i - 1] == b[j - 1])
-            {
-                common.Add(a[i - 1]);
-                (i, j) = (i - 1, j - 1);
-            }
-            else if (lengths[i - 1, j] > lengths[i, j - 1])
-            {
-                i--;
-            }
-            else
-            {
-                j--;
-            }
-        }
-
-        return common;
+        return before[b.Count];
     }
 }

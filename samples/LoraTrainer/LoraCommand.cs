@@ -1,0 +1,61 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace ChatGLM.Samples.LoraTrainer;
+
+/// <summary>The flags of the ChatGLM2-LoRA trainer. Each can also stand in an environment variable of its name; a flag goes before.</summary>
+internal static class LoraCommand
+{
+    /// <summary>The command: it trains, and answers with the subcommand <c>inference</c>.</summary>
+    /// <param name="environment">Reads an environment variable.</param>
+    public static RootCommand Create(Func<string, string?> environment)
+    {
+        var defaults = new LoraSettings();
+        var command = new RootCommand(
+            "Trains a LoRA adapter over a quantized ChatGLM model, and answers with it (inference): the ChatGLM2-LoRA trainer with its flags. Each can also be an environment variable of that name.")
+        {
+            Named("MICRO_BATCH_SIZE", "Rows that go through the model at a time.", defaults.MicroBatchSize),
+            Named("BATCH_SIZE", "Rows of an optimizer step.", defaults.BatchSize),
+            Named("EPOCHS", "How often the data is gone through.", defaults.Epochs),
+            Named("WARMUP_STEPS", "Steps in which the learning rate rises.", defaults.WarmupSteps),
+            Named("LEARNING_RATE", "The learning rate at its greatest.", defaults.LearningRate),
+            Named("CUTOFF_LEN", "The most tokens of a row, and of question and answer together.", defaults.CutoffLen),
+            Named("LORA_R", "The rank of the adapter.", defaults.LoraR),
+            Named("LORA_ALPHA", "What the adapter is scaled by, over its rank.", defaults.LoraAlpha),
+            Named("LORA_DROPOUT", "Dropout before the adapter.", defaults.LoraDropout),
+            Named("MODEL_NAME", "A snapshot folder or a repo id.", "the small model inside this sample"),
+            Named("LOGGING_STEPS", "Steps between losses.", defaults.LoggingSteps),
+            Named("OUTPUT_DIR", "The folder of checkpoints and of model_final.", defaults.OutputDir),
+            Named("DATA_PATH", "Objects with context and target, or lines of text.", $"{LoraSettings.UsualDataPath}, or the small file inside this sample where there is none"),
+            Named("DATA_TYPE", "json or txt.", "json"),
+            Named("SAVE_STEPS", "Steps between checkpoints.", defaults.SaveSteps),
+            Named("SAVE_TOTAL_LIMIT", "The checkpoints to keep.", defaults.SaveTotalLimit),
+            Named("BIT_8", "Whether the base has 8 bits per weight while training.", "true"),
+            Named("BIT_4", "Whether it has 4.", "false"),
+            // The original's own example gives a prompt of several words without quotes.
+            new Option<string[]>("--PROMPT") { Description = $"What to ask (inference). Default: {defaults.Prompt}.", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "words", Recursive = true },
+            Named("TEMPERATURE", "0 takes the likeliest tokens; more is more varied (inference).", defaults.Temperature),
+            Named("LORA_CHECKPOINT_DIR", "The adapter to ask (inference).", defaults.LoraCheckpointDir),
+        };
+        var inference = new Command("inference", "Answers one prompt with an adapter (inference.py).");
+        command.Add(inference);
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            new LoraTraining(new LoraSettingsReader(parsed, environment).Read(), parsed.InvocationConfiguration.Output).Run(cancellationToken);
+            return Task.FromResult(0);
+        });
+        inference.SetAction((parsed, cancellationToken) =>
+        {
+            new LoraInference(new LoraSettingsReader(parsed, environment).Read(), parsed.InvocationConfiguration.Output).Run(cancellationToken);
+            return Task.FromResult(0);
+        });
+        return command;
+    }
+
+    private static Option<string> Named(string name, string description, object standard) => new("--" + name)
+    {
+        Description = string.Create(CultureInfo.InvariantCulture, $"{description} Default: {standard}."),
+        HelpName = "value",
+        Recursive = true,
+    };
+}

@@ -1,0 +1,42 @@
+namespace ChatGLM.Samples.PTuning;
+
+/// <summary>Which data, which columns of it and how much (<c>DataTrainingArguments</c> of the script).</summary>
+internal sealed record DataTrainingArguments
+{
+    public string? TrainFile { get; init; }
+
+    public string? ValidationFile { get; init; }
+
+    public string? TestFile { get; init; }
+
+    public string? PromptColumn { get; init; }
+
+    public string? ResponseColumn { get; init; }
+
+    public string? HistoryColumn { get; init; }
+
+    public bool OverwriteCache { get; init; }
+
+    public int? PreprocessingNumWorkers { get; init; }
+
+    public int MaxSourceLength { get; init; } = 1024;
+
+    public int MaxTargetLength { get; init; } = 128;
+
+    public int? ValMaxTargetLength { get; init; }
+
+    public int? MaxTrainSamples { get; init; }
+
+    public int? MaxEvalSamples { get; init; }
+
+    public int? MaxPredictSamples { get; init; }
+
+    public int? NumBeams { get; init; }
+
+    public bool IgnorePadTokenForLoss { get; init; } = true;
+
+    public string SourcePrefix { get; init; } = "";
+
+    /// <summary>A dictionary in jieba's form for ROUGE; the script has no such argument, since jieba brings its own.</summary>
+    public string? JiebaDict { get; init; }
+}
