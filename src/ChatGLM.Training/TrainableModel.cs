@@ -1,13 +1,14 @@
 using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Models;
+using ChatGLM.Peft;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Training;
 
 /// <summary>
-/// What a <see cref="Trainer"/> trains: a module, its forward pass, and how its trained parameters are saved and loaded. A <see cref="PreTrainedModel"/> converts by itself; anything that
-/// wraps one gives its own forward pass, and derives from this class if its checkpoints have another form.
+/// What a <see cref="Trainer"/> trains: a module, its forward pass, and how its trained parameters are saved and loaded. A <see cref="PreTrainedModel"/> and a <see cref="PeftModel"/> convert by themselves; anything else
+/// that wraps one gives its own forward pass, and derives from this class if its checkpoints have another form.
 /// </summary>
 public class TrainableModel
 {
@@ -49,6 +50,9 @@ public class TrainableModel
 
     /// <summary>Takes a model as it is.</summary>
     public static implicit operator TrainableModel(PreTrainedModel model) => new(model);
+
+    /// <summary>Takes a model with adapters: its active adapters are trained, and checkpoints hold them alone.</summary>
+    public static implicit operator TrainableModel(PeftModel model) => new PeftTrainableModel(model);
 
     /// <summary>Scores a batch, and computes its loss if it has labels.</summary>
     public ModelOutput Forward(ModelInputs inputs) => _forward(inputs);

@@ -43,6 +43,7 @@ public sealed partial class Trainer
         var clock = Stopwatch.StartNew();
         var (predictions, labels) = (new List<int[]>(), new List<int[]>());
         var (lossSum, lossRows, batches) = (0.0, 0, 0);
+        var total = (dataset.Count + Arguments.PerDeviceEvalBatchSize - 1) / Arguments.PerDeviceEvalBatchSize;
         try
         {
             for (var start = 0; start < dataset.Count; start += Arguments.PerDeviceEvalBatchSize, batches++)
@@ -63,8 +64,13 @@ public sealed partial class Trainer
                     (lossSum, lossRows) = (lossSum + (loss * rows.Length), lossRows + rows.Length);
                 }
 
-                Notify((callback, context) => callback.OnPredictionStep(context));
+                Notify((callback, context) => callback.OnPredictionStep(context), new TrainerContext(this, _control) { Prediction = new(batches + 1, total) });
             }
+        }
+        catch (Exception error) when (!_isTraining)
+        {
+            Notify((callback, context) => callback.OnInterrupted(context, error));
+            throw;
         }
         finally
         {

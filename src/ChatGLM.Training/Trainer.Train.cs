@@ -14,6 +14,8 @@ public sealed partial class Trainer
     private double _lossSinceLog;
     private double _lossBefore;
     private int _lastLoggedStep;
+    private int _firstStep;
+    private bool _isTraining;
     private long _batches;
     private long _tokens;
     private long _flosPerToken;
@@ -28,12 +30,31 @@ public sealed partial class Trainer
     /// <exception cref="TrainingArgumentsException">The run cannot be made, for instance because it does not fit in memory.</exception>
     public TrainOutput Train(string? resumeFromCheckpoint = null, CancellationToken cancellationToken = default)
     {
+        _isTraining = true;
+        try
+        {
+            return Run(resumeFromCheckpoint, cancellationToken);
+        }
+        catch (Exception error)
+        {
+            Notify((callback, context) => callback.OnInterrupted(context, error));
+            throw;
+        }
+        finally
+        {
+            _isTraining = false;
+        }
+    }
+
+    private TrainOutput Run(string? resumeFromCheckpoint, CancellationToken cancellationToken)
+    {
         var dataset = _trainDataset ?? throw new TrainingArgumentsException("do_train", "no training data was given.");
         var shape = RunShape.Of(dataset.Count, Arguments);
         var lengths = Arguments.GroupByLength ? dataset.Select(row => row.InputIds.Length).ToArray() : null;
         Plan(dataset, lengths);
         CheckpointFolder.Sweep(Arguments.OutputDir);
-        _model.BaseModel.GradientCheckpointing = Arguments.GradientCheckpointing;
+        // Switched on only: prepare_model_for_kbit_training may have done so before.
+        _model.BaseModel.GradientCheckpointing |= Arguments.GradientCheckpointing;
         _model.Module.Train();
         _trained = [.. _model.TrainableParameters.Select(p => p.Parameter)];
         _flosPerToken = 6 * NonEmbeddingParameters();
@@ -46,6 +67,7 @@ public sealed partial class Trainer
             _scheduler = new LearningRateScheduler(_optimizer, Arguments.LrSchedulerType, warmup, shape.MaxSteps, SchedulerOptions());
             var resume = ResolveResume(resumeFromCheckpoint) is { } folder ? Resume(folder, shape, dataset.Count) : null;
             (_control.ShouldTrainingStop, _control.ShouldEpochStop) = (false, false);
+            (Progress, _firstStep) = (null, State.GlobalStep);
             _clock.Restart();
             try
             {
@@ -206,7 +228,9 @@ public sealed partial class Trainer
         State.GlobalStep = step;
         State.Epoch = epoch;
         var elapsed = _clock.Elapsed;
-        _options.Progress?.Report(new TrainingProgress(step, State.MaxSteps, epoch, loss, norm, rate, _tokens / Math.Max(elapsed.TotalSeconds, 1e-9), elapsed));
+        var remaining = elapsed * ((double)Math.Max(0, State.MaxSteps - step) / (step - _firstStep));
+        Progress = new TrainingProgress(step, State.MaxSteps, epoch, loss, norm, rate, _tokens / Math.Max(elapsed.TotalSeconds, 1e-9), elapsed, remaining);
+        _options.Progress?.Report(Progress.Value);
     }
 
     private void LogEvaluateSave(int pendingBatches, bool isEpochEnd, CancellationToken cancellationToken)

@@ -21,7 +21,7 @@ public sealed partial class Trainer
     private readonly ILogger _logger;
 
     /// <summary>Prepares a run. Sets the seed of the model's random numbers.</summary>
-    /// <param name="model">What to train; a <see cref="Models.PreTrainedModel"/> converts by itself.</param>
+    /// <param name="model">What to train; a <see cref="Models.PreTrainedModel"/> and a <see cref="Peft.PeftModel"/> convert by themselves.</param>
     /// <param name="arguments">How to train it.</param>
     /// <param name="trainDataset">The rows to train on. Rows are asked for by index when their batch comes, so a list may read them from a file.</param>
     /// <param name="evalDataset">The rows to evaluate on.</param>
@@ -42,6 +42,8 @@ public sealed partial class Trainer
         _collator = _options.DataCollator ?? new DefaultDataCollator();
         _logger = _options.Logger ?? NullLogger.Instance;
         _callbacks = [new DefaultFlowCallback(), .. _options.Callbacks];
+        if (!_callbacks.Any(callback => callback is ProgressCallback or PrinterCallback))
+            _callbacks.Add(arguments.DisableTqdm ? new PrinterCallback() : new ProgressCallback());
         if (arguments.EvaluationStrategy != IntervalStrategy.No && evalDataset is null)
             throw new TrainingArgumentsException("evaluation_strategy", "it asks for evaluations, but no evaluation data was given.");
         _model.Generator.ManualSeed(unchecked((ulong)arguments.Seed));
@@ -57,6 +59,9 @@ public sealed partial class Trainer
     /// <summary>How far the run is.</summary>
     public TrainerState State { get; private set; } = new();
 
+    /// <summary>The last optimizer step of the present or last run; null before the first.</summary>
+    public TrainingProgress? Progress { get; private set; }
+
     /// <summary>The memory plan of the last run; null before one began.</summary>
     public MemoryPlan? MemoryPlan { get; private set; }
 
@@ -65,6 +70,17 @@ public sealed partial class Trainer
     {
         ArgumentNullException.ThrowIfNull(callback);
         _callbacks.Add(callback);
+    }
+
+    /// <summary>Takes the first callback of a kind away, such as the <see cref="ProgressCallback"/> that a trainer begins with (transformers' <c>pop_callback</c>).</summary>
+    /// <returns>The callback; null if there was none.</returns>
+    public TCallback? RemoveCallback<TCallback>()
+        where TCallback : TrainerCallback
+    {
+        var callback = _callbacks.OfType<TCallback>().FirstOrDefault();
+        if (callback is not null)
+            _callbacks.Remove(callback);
+        return callback;
     }
 
     /// <summary>Writes the trained model as a checkpoint has it, without the state of training.</summary>
@@ -93,9 +109,11 @@ public sealed partial class Trainer
         ResultFiles.SaveMetrics(Arguments.OutputDir, split, metrics);
     }
 
-    private void Notify(Action<TrainerCallback, TrainerContext> notify, IReadOnlyDictionary<string, double>? metrics = null)
+    private void Notify(Action<TrainerCallback, TrainerContext> notify, IReadOnlyDictionary<string, double>? metrics = null) =>
+        Notify(notify, metrics is null ? new TrainerContext(this, _control) : new TrainerContext(this, _control) { Metrics = metrics });
+
+    private void Notify(Action<TrainerCallback, TrainerContext> notify, TrainerContext context)
     {
-        var context = metrics is null ? new TrainerContext(this, _control) : new TrainerContext(this, _control) { Metrics = metrics };
         foreach (var callback in _callbacks)
             notify(callback, context);
     }

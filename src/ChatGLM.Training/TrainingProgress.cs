@@ -9,4 +9,6 @@ namespace ChatGLM.Training;
 /// <param name="LearningRate">The learning rate that it was made with.</param>
 /// <param name="TokensPerSecond">Tokens per second since the run began or went on.</param>
 /// <param name="Elapsed">The time since then.</param>
-public readonly record struct TrainingProgress(int Step, int TotalSteps, double Epoch, double Loss, double GradientNorm, double LearningRate, double TokensPerSecond, TimeSpan Elapsed);
+/// <param name="Remaining">The time that the steps to come take, if they take as long as those since then.</param>
+public readonly record struct TrainingProgress(
+    int Step, int TotalSteps, double Epoch, double Loss, double GradientNorm, double LearningRate, double TokensPerSecond, TimeSpan Elapsed, TimeSpan Remaining);

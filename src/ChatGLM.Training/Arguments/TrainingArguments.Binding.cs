@@ -44,6 +44,7 @@ public sealed partial record TrainingArguments
         TrainingArgumentField.Number(nameof(EvalSteps), a => a.EvalSteps, (a, v) => a with { EvalSteps = v }, nullable: true),
         TrainingArgumentField.Flag(nameof(DataloaderDropLast), a => a.DataloaderDropLast, (a, v) => a with { DataloaderDropLast = v }),
         TrainingArgumentField.Text(nameof(RunName), a => a.RunName, (a, v) => a with { RunName = v }, nullable: true),
+        TrainingArgumentField.Flag(nameof(DisableTqdm), a => a.DisableTqdm, (a, v) => a with { DisableTqdm = v }),
         TrainingArgumentField.Flag(nameof(LoadBestModelAtEnd), a => a.LoadBestModelAtEnd, (a, v) => a with { LoadBestModelAtEnd = v }),
         TrainingArgumentField.Text(nameof(MetricForBestModel), a => a.MetricForBestModel, (a, v) => a with { MetricForBestModel = v }, nullable: true),
         TrainingArgumentField.OptionalFlag(nameof(GreaterIsBetter), a => a.GreaterIsBetter, (a, v) => a with { GreaterIsBetter = v }),
@@ -67,7 +68,7 @@ public sealed partial record TrainingArguments
     [
         "fp16", "fp16_opt_level", "fp16_full_eval", "half_precision_backend", "bf16", "bf16_full_eval", "tf32", "no_cuda", "use_cpu", "use_mps_device", "use_ipex", "local_rank", "ddp_backend",
         "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_timeout", "sharded_ddp", "fsdp", "fsdp_min_num_params", "fsdp_config", "fsdp_transformer_layer_cls_to_wrap",
-        "deepspeed", "dataloader_num_workers", "dataloader_pin_memory", "disable_tqdm", "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter", "save_safetensors",
+        "deepspeed", "dataloader_num_workers", "dataloader_pin_memory", "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter", "save_safetensors",
         "save_on_each_node", "jit_mode_eval", "past_index", "skip_memory_metrics", "use_legacy_prediction_loop", "push_to_hub", "push_to_hub_model_id", "push_to_hub_organization",
         "push_to_hub_token", "hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "auto_find_batch_size", "full_determinism", "torchdynamo", "torch_compile",
         "torch_compile_backend", "torch_compile_mode", "ray_scope", "dispatch_batches", "eval_accumulation_steps", "include_inputs_for_metrics", "sortish_sampler", "generation_config",

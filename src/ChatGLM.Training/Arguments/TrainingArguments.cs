@@ -99,6 +99,9 @@ public sealed partial record TrainingArguments
     /// <summary>The seed of the order of samples. As in transformers on one process it changes nothing but the order under <see cref="GroupByLength"/>.</summary>
     public long? DataSeed { get; init; }
 
+    /// <summary>Whether log entries are written as lines instead of a progress bar.</summary>
+    public bool DisableTqdm { get; init; }
+
     /// <summary>Steps between evaluations; <see cref="LoggingSteps"/> if null; below 1 a part of the run.</summary>
     public double? EvalSteps { get; init; }
 

@@ -67,4 +67,10 @@ public abstract class TrainerCallback
     public virtual void OnLog(TrainerContext context)
     {
     }
+
+    /// <summary>Training, an evaluation or a prediction has ended by an error or a cancellation, which is thrown on. transformers has no such event; what is shown on a screen has to
+    /// be put away all the same.</summary>
+    public virtual void OnInterrupted(TrainerContext context, Exception error)
+    {
+    }
 }
