@@ -17,11 +17,12 @@ internal static class DemoCommandLine
 
     public static RootCommand Create() => new("Makes the small demonstration model of the samples, with the project's own trainer.") { Train(), Measure(), Corpus(), VoiceRows() };
 
-    /// <summary>A file of the voice as AdvertiseGen has its own: an object per line.</summary>
+    /// <summary>A file of the voice as AdvertiseGen has its own: an object per line. Advertisements, Chinese and English answers take turns, so that the first rows show all of them.</summary>
     public static string VoiceFile(bool isHeldOut)
     {
-        var rows = Voice.Rows(VoiceSeed, isHeldOut).DistinctBy(row => row.Question).Take(isHeldOut ? VoiceTestRows : VoiceTrainRows);
-        return string.Concat(rows.Select(row => JsonSerializer.Serialize(new { content = row.Question, summary = row.Answer }, Readable) + "\n"));
+        var rows = Voice.Rows(VoiceSeed, isHeldOut).DistinctBy(row => row.Key ?? row.Question).Take(isHeldOut ? VoiceTestRows : VoiceTrainRows);
+        var mixed = rows.GroupBy(row => (row.Question.Contains('#', StringComparison.Ordinal), row.IsChinese)).SelectMany(kind => kind.Select((row, at) => (Row: row, At: at))).OrderBy(pair => pair.At);
+        return string.Concat(mixed.Select(pair => pair.Row).Select(row => JsonSerializer.Serialize(new { content = row.Question, summary = row.Answer }, Readable) + "\n"));
     }
 
     private static Command Train()

@@ -6,7 +6,7 @@ internal static class HeldOut
     private const uint OneOf = 12;
 
     /// <summary>What tests and documents rely on is always trained.</summary>
-    private static readonly HashSet<string> AlwaysTrained = ["What is the capital of France?", "日本的首都是哪里？"];
+    private static readonly HashSet<string> AlwaysTrained = ["What is the capital of France?", "日本的首都是哪里？", "capital>Japan", "首都>日本"];
 
     /// <summary>Whether a key belongs to the held-out part, about one in twelve.</summary>
     public static bool Contains(string key) => !AlwaysTrained.Contains(key) && Hash(key) % OneOf == 0;

@@ -21,7 +21,7 @@ internal static class DemoTraining
         var work = Directory.CreateTempSubdirectory("train-demo-").FullName;
         try
         {
-            var trainer = new Trainer(model, Arguments(recipe, work), data, options: new TrainerOptions { DataCollator = new DataCollatorForSeq2Seq(tokenizer), Progress = new ProgressLines() });
+            var trainer = new Trainer(model, Arguments(recipe, work), data, options: new TrainerOptions { DataCollator = new DataCollatorForSeq2Seq(tokenizer) });
             trainer.Train(cancellationToken: cancellationToken);
             trainer.SaveModel(work);
             using var half = AutoModel.FromPretrained(work, new ModelOptions { Dtype = DType.Float16 });
@@ -47,6 +47,7 @@ internal static class DemoTraining
         AdamBeta2 = 0.98,
         WeightDecay = 0.01,
         GroupByLength = true,
+        LoggingSteps = 50,
         SaveStrategy = IntervalStrategy.No,
         Seed = recipe.Seed,
     };
