@@ -11,7 +11,7 @@ internal static class DemoCommandLine
 {
     private const int VoiceTrainRows = 400;
     private const int VoiceTestRows = 40;
-    private const ulong VoiceSeed = 7;
+    private const ulong VoiceSeed = 4;
 
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
