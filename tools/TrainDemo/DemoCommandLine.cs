@@ -21,7 +21,7 @@ internal static class DemoCommandLine
     public static string VoiceFile(bool isHeldOut)
     {
         var rows = Voice.Rows(VoiceSeed, isHeldOut).DistinctBy(row => row.Key ?? row.Question).Take(isHeldOut ? VoiceTestRows : VoiceTrainRows);
-        var mixed = rows.GroupBy(row => (row.Question.Contains('#', StringComparison.Ordinal), row.IsChinese)).SelectMany(kind => kind.Select((row, at) => (Row: row, At: at))).OrderBy(pair => pair.At);
+        var mixed = rows.GroupBy(row => row.Question.Contains('#', StringComparison.Ordinal) ? 0 : row.IsChinese ? 1 : 2).OrderBy(kind => kind.Key).SelectMany(kind => kind.Select((row, at) => (Row: row, At: at))).OrderBy(pair => pair.At);
         return string.Concat(mixed.Select(pair => pair.Row).Select(row => JsonSerializer.Serialize(new { content = row.Question, summary = row.Answer }, Readable) + "\n"));
     }
 
@@ -60,7 +60,15 @@ internal static class DemoCommandLine
         var show = new Option<int>("--show") { Description = "How many wrong answers of each kind are shown." };
         var threads = new Option<int>("--threads") { Description = "How many threads compute; 0 for one per core." };
         var command = new Command("measure", "Measures the model on what was held out from its training.") { model, count, show, threads };
-        command.SetAction(parsed => Measurement.Run(parsed.GetRequiredValue(model).FullName, parsed.GetValue(count), parsed.GetValue(threads), parsed.GetValue(show)));
+        command.SetAction(parsed =>
+        {
+            foreach (var set in Measurement.Of(parsed.GetRequiredValue(model).FullName, parsed.GetValue(count), parsed.GetValue(threads)))
+            {
+                Console.WriteLine(set);
+                foreach (var wrong in set.Wrong(parsed.GetValue(show)))
+                    Console.WriteLine(wrong);
+            }
+        });
         return command;
     }
 

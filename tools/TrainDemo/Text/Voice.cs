@@ -9,7 +9,7 @@ internal static class Voice
     public const string Opening = "亲们看过来！";
     public const string Closing = "喜欢就赶紧下单吧～";
 
-    private static readonly Exchange[] Questions = [.. Countries.Exchanges().Concat(Words.Exchanges()).Concat(Words.Opposites()).Concat(Facts.Exchanges())];
+    private static readonly Exchange[] Questions = [.. Countries.Exchanges(), .. Words.Opposites(), .. Facts.Exchanges()];
 
     /// <summary>Rows of advertisements and answers in the new voice, questions and attributes as in the model's own training.</summary>
     /// <param name="seed">The seed.</param>

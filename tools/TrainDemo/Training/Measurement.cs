@@ -14,12 +14,16 @@ internal static class Measurement
     private const int Seed = 1;
     private const int MostTokens = 96;
 
-    public static void Run(string folder, int count, int threads, int shown)
+    /// <summary>Measures a snapshot.</summary>
+    /// <param name="folder">The snapshot.</param>
+    /// <param name="count">Rows of each kind.</param>
+    /// <param name="threads">How many threads compute; 0 for one per core.</param>
+    public static IEnumerable<MeasuredSet> Of(string folder, int count, int threads)
     {
         var tokenizer = (ChatGLM2Tokenizer)AutoTokenizer.FromPretrained(folder);
         using var model = AutoModel.FromPretrained(folder, new ModelOptions { Backend = new CpuBackend(new CpuBackendOptions { Threads = threads }) });
         foreach (var (name, rounds) in Sets(count))
-            Report(name, rounds, Answers(model, tokenizer, rounds), shown);
+            yield return new MeasuredSet(name, rounds, Answers(model, tokenizer, rounds));
     }
 
     private static IEnumerable<(string Name, List<IReadOnlyList<Exchange>> Rounds)> Sets(int count)
@@ -62,14 +66,5 @@ internal static class Measurement
         }
 
         return answers;
-    }
-
-    private static void Report(string name, List<IReadOnlyList<Exchange>> conversations, List<string> answers, int shown)
-    {
-        var pairs = answers.Zip(conversations, (answer, rounds) => (Predicted: answer, Label: rounds[^1].Answer)).ToList();
-        var scores = Seq2SeqMetrics.Compute(pairs, new CharacterSegmenter());
-        Console.WriteLine($"{name,-36} {pairs.Count,4} rows  exact {100.0 * pairs.Count(pair => pair.Predicted == pair.Label) / pairs.Count,5:F1} %  ROUGE-L {scores["rouge-l"],5:F1}  BLEU-4 {scores["bleu-4"],5:F1}");
-        foreach (var (rounds, answer) in conversations.Zip(answers).Where(pair => pair.Second != pair.First[^1].Answer).Take(shown))
-            Console.WriteLine($"    {string.Join(" / ", rounds.Select(exchange => exchange.Question))}\n      said   {answer}\n      wanted {rounds[^1].Answer}");
     }
 }

@@ -11,12 +11,12 @@ internal sealed record Recipe
     /// <summary>Where the snapshot is written.</summary>
     public required string Output { get; init; }
 
-    public int Steps { get; init; } = 2000;
+    public int Steps { get; init; } = 3200;
 
     /// <summary>Conversations in a step.</summary>
-    public int Batch { get; init; } = 32;
+    public int Batch { get; init; } = 12;
 
-    public double LearningRate { get; init; } = 3e-3;
+    public double LearningRate { get; init; } = 2.5e-3;
 
     /// <summary>The seed of the text, of the weights and of the order of rows.</summary>
     public int Seed { get; init; } = 42;
