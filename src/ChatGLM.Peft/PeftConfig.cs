@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Peft.Tuners;
 
 namespace ChatGLM.Peft;
 
@@ -30,11 +31,17 @@ public abstract partial record PeftConfig
     /// <summary>Modules to train as a whole and to save with the adapter: those whose path ends like one of these names.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
+    /// <summary>The biases of the base that are trained with the adapter.</summary>
+    internal virtual TrainedBiases TrainedBiases => TrainedBiases.None;
+
     /// <summary>Where the configuration was read from, for messages.</summary>
     internal string Origin { get; init; } = FileName;
 
     /// <summary>The fields of the file that it was read from; those that are not known here are written back.</summary>
     internal IReadOnlyList<KeyValuePair<string, JsonElement>> Original { get; init; } = [];
+
+    /// <summary>Whether it changes modules of the base: whether a file has <c>target_modules</c> and <c>modules_to_save</c>.</summary>
+    private protected virtual bool HasModules => true;
 
     /// <summary>Refuses values that no adapter can have.</summary>
     /// <exception cref="AdapterConfigException">A value is out of its range.</exception>
