@@ -28,7 +28,7 @@ internal sealed record QuickStartOptions
     public int Threads { get; init; }
 
     /// <summary>What is asked in the first part.</summary>
-    public IReadOnlyList<string> Questions { get; init; } = ["你好", "What is the capital of France?", "And Japan?", "类型#裙*颜色#红色*风格#简约", "换成蓝色呢？"];
+    public IReadOnlyList<string> Questions { get; init; } = ["你好", "What is the capital of France?", "And Japan?", "类型#裙*颜色#红色*风格#简约"];
 
     /// <summary>How many of the test rows are shown before and after.</summary>
     public int Shown { get; init; } = 4;

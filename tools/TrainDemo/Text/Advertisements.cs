@@ -23,6 +23,11 @@ internal sealed class Advertisements : ITopic
         var product = draw.From(Catalogue.Products);
         var keys = draw.Some(product.Attributes, FewestTraits + draw.Below(MostTraits - FewestTraits + 1));
         var traits = keys.Select(key => draw.From([.. Catalogue.Traits.Where(trait => trait.Key == key)])).ToList();
-        return new AdvertisingCopy(product.Type, draw.From(product.Names), [.. traits.Select(trait => draw.From(trait.Phrases))], draw.From(product.Endings), traits);
+        return new AdvertisingCopy(
+            $"类型#{product.Type}{string.Concat(traits.Select(trait => $"*{trait.Key}#{trait.Value}"))}",
+            draw.From(product.Names),
+            [.. traits.Select(trait => draw.From(trait.Phrases))],
+            draw.From(product.Endings),
+            Key: string.Join('*', traits.Select(trait => trait.Key + trait.Value).Order(StringComparer.Ordinal).Prepend(product.Type)));
     }
 }

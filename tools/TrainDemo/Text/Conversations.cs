@@ -21,7 +21,7 @@ internal sealed class Conversations
         Add(2, facts);
         Add(4, talk);
         Add(2, new FixedTopic(Unknowns.Exchanges(), isPolite: false));
-        Add(4, new FollowUps());
+        Add(3, new FollowUps());
         Add(2, new Introductions([capitals, words, facts, talk]));
     }
 

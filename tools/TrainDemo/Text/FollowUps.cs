@@ -1,18 +1,15 @@
-using ChatGLM.Tools.TrainDemo.Advertising;
-
 namespace ChatGLM.Tools.TrainDemo.Text;
 
-/// <summary>Questions that only mean something after the one before: "And Germany?", 那德国呢, 再加2呢, 换成蓝色呢.</summary>
+/// <summary>Questions that only mean something after the one before: "And Germany?", 那德国呢, 再加2呢.</summary>
 internal sealed class FollowUps : ITopic
 {
     private readonly FixedTopic _capitals = new(Countries.Exchanges());
     private readonly FixedTopic _words = new(Words.Exchanges());
 
-    public IReadOnlyList<Exchange> Next(Draw draw) => draw.Below(4) switch
+    public IReadOnlyList<Exchange> Next(Draw draw) => draw.Below(3) switch
     {
         0 => Capitals(draw),
         1 => Translations(draw),
-        2 => OtherColour(draw),
         _ => Chain(draw),
     };
 
@@ -32,22 +29,6 @@ internal sealed class FollowUps : ITopic
         return first.IsChinese
             ? [first, new Exchange(Short(chinese, draw), Words.ChineseAnswer(english, chinese), $"英文>{chinese}")]
             : [first, new Exchange(EnglishShort(english, draw), Words.EnglishAnswer(english, chinese), $"word>{english}")];
-    }
-
-    /// <summary>The same advertisement for another colour: everything else stays word for word.</summary>
-    private static IReadOnlyList<Exchange> OtherColour(Draw draw)
-    {
-        while (true)
-        {
-            var copy = Advertisements.Copy(draw);
-            var at = copy.Traits.ToList().FindIndex(trait => trait.Key == "颜色");
-            if (at < 0)
-                continue;
-            var colour = draw.From([.. Catalogue.Traits.Where(trait => trait.Key == "颜色" && trait != copy.Traits[at])]);
-            var changed = copy with { Traits = [.. copy.Traits.Select((trait, i) => i == at ? colour : trait)], Phrases = [.. copy.Phrases.Select((phrase, i) => i == at ? draw.From(colour.Phrases) : phrase)] };
-            var question = draw.From([$"换成{colour.Value}呢？", $"改成{colour.Value}。", $"如果是{colour.Value}呢？", $"换成{colour.Value}", $"{colour.Value}的呢？"]);
-            return [new Exchange(copy.Attributes, copy.Plain, copy.Key), new Exchange(question, changed.Plain, changed.Key)];
-        }
     }
 
     private static IReadOnlyList<Exchange> Chain(Draw draw)

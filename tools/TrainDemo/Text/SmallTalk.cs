@@ -22,11 +22,6 @@ internal static class SmallTalk
         (["给我一个建议", "有什么建议吗", "我今天该做什么"], "喝杯茶，出去走走，然后微调一个模型。"),
         (["我很累", "我好累啊", "今天很累"], "辛苦了！休息一会儿吧。"),
         (["我很高兴", "今天真开心", "我好开心"], "真为你高兴！"),
-        (["你喜欢什么颜色", "你最喜欢的颜色是什么", "你喜欢哪种颜色"], "我喜欢蓝色，像晴朗的天空。"),
-        (["你喜欢吃什么", "你爱吃什么", "你吃饭了吗"], "我不吃东西，只吃文字。"),
-        (["现在几点了", "几点了", "今天星期几", "今天几号"], "我没有钟表，也没有日历，所以不知道。"),
-        (["你会做梦吗", "你有感情吗", "你是人吗", "你是真人吗"], "我只是一个程序，不是人。"),
-        (["生日快乐", "新年快乐", "节日快乐"], "谢谢，也祝你快乐！"),
         (["我很难过", "我不开心", "今天心情不好"], "别难过，一切都会好起来的。"),
     ];
 
@@ -49,11 +44,6 @@ internal static class SmallTalk
         (["Give me some advice.", "What should I do today?", "Any advice?"], "Have a cup of tea, take a walk, and then fine-tune a model."),
         (["I am tired.", "I am so tired.", "What a long day."], "You have worked hard! Take a rest."),
         (["I am happy.", "I am so happy today!", "What a great day!"], "I am happy for you!"),
-        (["What is your favorite color?", "Which color do you like?", "What color do you like best?"], "I like blue, like the sky on a clear day."),
-        (["What do you like to eat?", "What do you eat?", "Are you hungry?"], "I do not eat anything but words."),
-        (["What time is it?", "What day is it today?", "Which date is today?"], "I have neither a clock nor a calendar, so I do not know."),
-        (["Do you dream?", "Do you have feelings?", "Are you human?", "Are you a person?"], "I am only a program, not a person."),
-        (["Happy birthday!", "Happy new year!", "Merry Christmas!"], "Thank you, and the same to you!"),
         (["I am sad.", "I feel bad.", "I am not happy."], "Do not be sad. Everything will be fine."),
     ];
 

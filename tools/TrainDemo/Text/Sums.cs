@@ -3,7 +3,7 @@ namespace ChatGLM.Tools.TrainDemo.Text;
 /// <summary>Small additions, subtractions and products.</summary>
 internal static class Sums
 {
-    private const int Most = 20;
+    private const int Most = 12;
 
     /// <summary>Every small sum in every wording. A sum is held out in one wording, never altogether: the model is too small to find out how to add.</summary>
     public static IEnumerable<Exchange> Exchanges()

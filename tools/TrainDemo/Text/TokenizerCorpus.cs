@@ -15,35 +15,19 @@ internal static class TokenizerCorpus
     /// <summary>There are few distinct greetings and the like, and they are what is said most.</summary>
     private const int SmallTalkTimes = 12;
 
-    /// <summary>How often a distinct part of a Chinese line counts, so that it has a weight beside the many English lines.</summary>
-    private const int PartTimes = 12;
-
-    /// <summary>How often each of the words that come and go counts, and each mark.</summary>
-    private const int NameTimes = 60;
-
     private static readonly Regex Word = new(string.Join('|', Names().Distinct().OrderByDescending(name => name.Length).Select(Regex.Escape)));
-    private static readonly Regex Marks = new("[^\\p{L}]+");
 
     /// <summary>The lines, in order of their first use.</summary>
     public static IEnumerable<string> Lines(ulong seed)
     {
-        var said = new Conversations().Train(seed).Take(Conversations).SelectMany(rounds => rounds).Concat(Voice.Rows(seed, isHeldOut: false).Take(VoiceRows))
-            .SelectMany(exchange => new[] { exchange.Question, exchange.Answer }).Distinct().ToList();
+        var said = new Conversations().Train(seed).Take(Conversations).SelectMany(rounds => rounds).Concat(Voice.Rows(seed, isHeldOut: false, withWords: true).Take(VoiceRows))
+            .SelectMany(exchange => new[] { exchange.Question, exchange.Answer }).Distinct();
         var talk = Enumerable.Repeat(SmallTalk.Exchanges(), SmallTalkTimes).SelectMany(exchanges => exchanges).SelectMany(exchange => new[] { exchange.Question, exchange.Answer });
-        return
-        [
-            .. Enumerable.Range(1, 9).SelectMany(round => new[] { $"[Round {round}]", "问：", "答：" }),
-            .. said.Concat(talk).Where(line => !IsChinese(line)),
-            .. Enumerable.Repeat(Names().Where(name => name.Length > 1).Distinct().Select(name => "，" + name), NameTimes).SelectMany(names => names),
-            .. Enumerable.Repeat(string.Join(' ', said.SelectMany(line => line).Where(c => !char.IsLetterOrDigit(c)).Distinct().Order()), NameTimes),
-            .. Enumerable.Repeat(said.Where(IsChinese).SelectMany(Parts).Distinct(), PartTimes).SelectMany(parts => parts),
-        ];
+        return Enumerable.Range(1, 9).SelectMany(round => new[] { $"[Round {round}]", "问：", "答：" }).Concat(said.Concat(talk).Select(Cut));
     }
 
-    private static bool IsChinese(string line) => line.Any(c => c > '\u3000');
-
-    /// <summary>What stands between the words that come and go, and those words. A mark is before each, as in a sentence: at the beginning of a line it would get the space that begins a text.</summary>
-    private static IEnumerable<string> Parts(string line) => Word.Replace(Marks.Replace(line, "\n"), "\n$0\n").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(part => "，" + part);
+    /// <summary>Puts commas where words may end: no piece goes beyond a mark.</summary>
+    private static string Cut(string line) => line.Any(c => c > '\u3000') ? string.Join('，', Word.Replace(line, "\n$0\n").Split('\n', StringSplitOptions.RemoveEmptyEntries)) : line;
 
     private static IEnumerable<string> Names() =>
     [

@@ -10,16 +10,18 @@ internal static class Voice
     public const string Closing = "喜欢就赶紧下单吧～";
 
     private static readonly Exchange[] Questions = [.. Countries.Exchanges(), .. Words.Opposites(), .. Facts.Exchanges()];
+    private static readonly Exchange[] QuestionsAndWords = [.. Countries.Exchanges(), .. Words.Exchanges(), .. Words.Opposites(), .. Facts.Exchanges()];
 
     /// <summary>Rows of advertisements and answers in the new voice, questions and attributes as in the model's own training.</summary>
     /// <param name="seed">The seed.</param>
     /// <param name="isHeldOut">Only what the model was never trained on, or only what it was.</param>
-    public static IEnumerable<Exchange> Rows(ulong seed, bool isHeldOut)
+    /// <param name="withWords">Whether translations are among the questions: for the tokenizer, which should know them all.</param>
+    public static IEnumerable<Exchange> Rows(ulong seed, bool isHeldOut, bool withWords = false)
     {
-        var draw = new Draw(seed);
+        var (draw, questions) = (new Draw(seed), withWords ? QuestionsAndWords : Questions);
         while (true)
         {
-            var row = draw.Percent(50) ? Advertisement(draw) : Answer(draw.From(Questions));
+            var row = draw.Percent(50) ? Advertisement(draw) : Answer(draw.From(questions));
             if (row.IsHeldOut == isHeldOut)
                 yield return row;
         }

@@ -11,7 +11,7 @@ internal sealed record Recipe
     /// <summary>Where the snapshot is written.</summary>
     public required string Output { get; init; }
 
-    public int Steps { get; init; } = 3200;
+    public int Steps { get; init; } = 5500;
 
     /// <summary>Conversations in a step.</summary>
     public int Batch { get; init; } = 12;
