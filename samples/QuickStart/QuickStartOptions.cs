@@ -14,7 +14,7 @@ internal sealed record QuickStartOptions
     /// <summary>Where the adapter is written; a new temporary folder if null.</summary>
     public string? Output { get; init; }
 
-    public int Steps { get; init; } = 300;
+    public int Steps { get; init; } = 250;
 
     public int BatchSize { get; init; } = 8;
 
