@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains the small tokenizers that the project carries. Needs Debian's `sentencepiece` and `python3-sentencepiece`.
+# Trains the small tokenizers of the tests. Needs Debian's `sentencepiece` and `python3-sentencepiece`.
 set -e
 cd "$(dirname "$0")"
 here=$PWD
@@ -15,7 +15,6 @@ train="spm_train --input=corpus.txt --byte_fallback --num_threads=1 --minlogleve
 
 # As in ChatGLM2: pieces of BPE, whitespace kept, digits apart.
 bpe="--model_type=bpe --normalization_rule_name=identity --remove_extra_whitespaces=false --split_digits --allow_whitespace_only_pieces"
-$train $bpe --vocab_size=3000 --model_prefix=chat
 $train $bpe --vocab_size=1500 --character_coverage=0.98 --model_prefix=bpe
 
 # As in ChatGLM-6B: unigram pieces, a normaliser, special tokens as control pieces, blanks as user-defined ones.
@@ -24,7 +23,6 @@ $train --model_type=unigram --normalization_rule_tsv=rules.tsv --vocab_size=1800
     --pad_id=3 --user_defined_symbols="<n>,<|tab|>$blanks" \
     --control_symbols="[MASK],[gMASK],[sMASK],<unused_0>,<sop>,<eop>,<ENC>,<dBLOCK>"
 
-cp chat.model "$root"/samples/Snapshot/tokenizer.model
 for size in bpe unigram; do
     cp $size.model "$root/tests/ChatGLM.Core.Tests/Data/$size.model"
     ${PYTHON:-python3} "$here/record.py" $size.model >"$root/tests/ChatGLM.Core.Tests/Data/$size.json"
