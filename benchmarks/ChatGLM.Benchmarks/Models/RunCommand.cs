@@ -119,7 +119,11 @@ internal static class RunCommand
             }
         }
 
-        private ChatGLMForConditionalGeneration Make(ModelOptions options) => AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = _backend });
+        private ChatGLMForConditionalGeneration Make(ModelOptions options)
+        {
+            _backend.Memory.Trim(); // what the model before this one left
+            return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = _backend });
+        }
 
         private bool Wants(params string[] names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
     }

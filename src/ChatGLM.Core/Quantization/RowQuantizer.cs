@@ -24,7 +24,10 @@ internal sealed class RowQuantizer : IWeightQuantizer
 
     public bool Covers(string path) => path is "transformer.word_embeddings" or "lm_head" ? _coversEmbeddings : WeightQuantizer.IsTransformerLinear(path);
 
-    public LinearWeight Quantize(string path, Tensor weight)
+    LinearWeight IWeightQuantizer.Quantize(string path, Tensor weight) => Quantize(path, weight);
+
+    /// <summary>Quantizes the weight of a layer; the dense one is not disposed.</summary>
+    public RowQuantizedWeight Quantize(string path, Tensor weight)
     {
         RequireQuantizable(path, weight.Shape[1]);
         // ChatGLM-6B rounds the scale to half and divides by what is left; the later models divide first. A scale is stored in half like the weights of every published snapshot; wider
