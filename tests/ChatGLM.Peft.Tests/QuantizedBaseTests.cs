@@ -1,4 +1,5 @@
 using ChatGLM.Models;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft.Tests;
@@ -27,6 +28,34 @@ public sealed class QuantizedBaseTests
         using var overQuantized = quantized.GetPeftModel(config);
         using var overDense = dense.GetPeftModel(config);
         TinyModels.LargestDifference(TinyModels.Logits(quantized), TinyModels.Logits(dense)).Should().BeLessThan(1e-5);
+        overQuantized.CountParameters().Should().Be(overDense.CountParameters());
+        overQuantized.Forward(TinyModels.Inputs()).Loss!.Backward();
+        overDense.Forward(TinyModels.Inputs()).Loss!.Backward();
+        var expected = overDense.GetPeftModelStateDict();
+        foreach (var (key, tensor) in overQuantized.GetPeftModelStateDict())
+            TinyModels.LargestDifference(tensor.Grad!.ToFloatArray(), expected[key].Grad!.ToFloatArray()).Should().BeLessThan(1e-5, key);
+    }
+
+    [Theory]
+    [InlineData(8, true)]
+    [InlineData(4, true)]
+    [InlineData(4, false)]
+    public void An_adapter_over_a_base_quantized_by_groups_learns_as_over_its_values(int bits, bool symmetric)
+    {
+        using var quantized = TinyModels.Create(2);
+        using var dense = TinyModels.Create(2);
+        quantized.Quantize(new QuantizationConfig { Bits = bits, Sym = symmetric });
+        foreach (var (path, module) in quantized.NamedModules().ToList())
+        {
+            if (module is Linear { Weight: GroupQuantizedWeight weight } && dense.TryGetModule(path, out var same))
+                ((Linear)same).SetWeight(new DenseWeight(weight.Backend.Dequantize(weight)));
+        }
+
+        var config = new LoraConfig { R = 4, LoraAlpha = 8, TargetModules = "all-linear", InitLoraWeights = InitLoraWeights.Random };
+        quantized.Generator.ManualSeed(5);
+        dense.Generator.ManualSeed(5);
+        using var overQuantized = quantized.GetPeftModel(config);
+        using var overDense = dense.GetPeftModel(config);
         overQuantized.CountParameters().Should().Be(overDense.CountParameters());
         overQuantized.Forward(TinyModels.Inputs()).Loss!.Backward();
         overDense.Forward(TinyModels.Inputs()).Loss!.Backward();

@@ -11,10 +11,16 @@ internal sealed unsafe class ReadBandwidth(CpuBackend backend, ColdWeights memor
     public const string CeilingName = "memory.read";
     private readonly ulong[] _sums = new ulong[backend.Pool.Threads * 4];
 
-    public override double Run()
+    public override double Run() => ReadAll(backend, memory.All, _sums);
+
+    /// <summary>Reads a tensor from end to end on all threads; the result is its size in GB.</summary>
+    public static double ReadAll(CpuBackend backend, Tensor tensor) => ReadAll(backend, tensor, new ulong[backend.Pool.Threads * 4]);
+
+    private static double ReadAll(CpuBackend backend, Tensor tensor, ulong[] sums)
     {
-        backend.Pool.Run(_sums.Length, new Body(memory.All.Pointer<byte>(), memory.All.ByteLength, _sums));
-        return memory.All.ByteLength / 1e9;
+        backend.Pool.Run(sums.Length, new Body(tensor.Pointer<byte>(), tensor.ByteLength, sums));
+        GC.KeepAlive(tensor);
+        return tensor.ByteLength / 1e9;
     }
 
     private readonly struct Body(byte* data, long byteLength, ulong[] sums) : IParallelBody

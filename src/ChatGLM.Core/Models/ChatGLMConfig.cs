@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using ChatGLM.Formats;
 using ChatGLM.Generation;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -38,6 +39,7 @@ public abstract record ChatGLMConfig
         LayernormEpsilon = reader.Double("layernorm_epsilon", 1e-5, 0, 1);
         UseCache = reader.Bool("use_cache", true);
         QuantizationBit = reader.Int("quantization_bit", 0, 0, 64);
+        QuantizationConfig = QuantizationConfig.Read(reader);
         PreSeqLen = reader.OptionalInt("pre_seq_len", 0, 1 << 16) is > 0 and var length ? length : null;
         PrefixProjection = reader.Bool("prefix_projection", false);
         // Where both are given, the names count, as in transformers.
@@ -79,6 +81,9 @@ public abstract record ChatGLMConfig
 
     /// <summary>Bits per weight of the transformer's linear layers: 4 or 8, or 0 where they are not quantized.</summary>
     public int QuantizationBit { get; init; }
+
+    /// <summary>Group-wise quantization of the weights; null where they have none.</summary>
+    public QuantizationConfig? QuantizationConfig { get; init; }
 
     /// <summary>The length of the P-Tuning v2 prefix; null for none.</summary>
     public int? PreSeqLen { get; init; }
@@ -174,6 +179,9 @@ public abstract record ChatGLMConfig
         Require(NumAttentionHeads is >= 1 and <= MaxHeads, "num_attention_heads", $"should be from 1 to {MaxHeads}, found {NumAttentionHeads}.");
         Require(LayernormEpsilon is >= 0 and <= 1, "layernorm_epsilon", $"should be from 0 to 1, found {LayernormEpsilon.ToString(CultureInfo.InvariantCulture)}.");
         Require(QuantizationBit is 0 or 4 or 8, "quantization_bit", $"should be 4 or 8, or 0 for none, found {QuantizationBit}.");
+        if (QuantizationConfig?.Problem is { } problem)
+            throw new ConfigException(Origin, $"quantization_config.{problem.Field}", problem.Problem);
+        Require(QuantizationBit == 0 || QuantizationConfig is null, "quantization_config", "and 'quantization_bit' exclude each other: weights are quantized in one way.");
         Require(PreSeqLen is null or (>= 1 and <= 1 << 16), "pre_seq_len", $"should be from 1 to {1 << 16}, found {PreSeqLen}.");
         Require(NumLabels is >= 1 and <= MaxWidth, "num_labels", $"should be from 1 to {MaxWidth}, found {NumLabels}.");
         if (PreSeqLen is not null)
@@ -202,6 +210,7 @@ public abstract record ChatGLMConfig
         ("layernorm_epsilon", LayernormEpsilon, null),
         ("use_cache", UseCache, true),
         ("quantization_bit", QuantizationBit, 0),
+        ("quantization_config", QuantizationConfig, null),
         ("pre_seq_len", PreSeqLen, null),
         ("prefix_projection", PrefixProjection, false),
         ("problem_type", ProblemType, null),
@@ -281,6 +290,9 @@ public abstract record ChatGLMConfig
                 break;
             case string text:
                 writer.WriteStringValue(text);
+                break;
+            case QuantizationConfig quantization:
+                quantization.WriteTo(writer);
                 break;
             case IReadOnlyList<string> list:
                 writer.WriteStartArray();

@@ -1,4 +1,5 @@
 using ChatGLM.Formats;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -9,16 +10,37 @@ internal sealed partial class CheckpointWeights
 
     public LinearWeight GetLinear(string name, int outFeatures, int inFeatures, Initializer initialize)
     {
-        var path = name.EndsWith(WeightSuffix, StringComparison.Ordinal) ? name[..^WeightSuffix.Length] : name;
+        var path = PathOf(name);
         if (quantizer is null || !quantizer.Covers(path))
             return new DenseWeight(Get(name, [outFeatures, inFeatures], initialize));
         options.CancellationToken.ThrowIfCancellationRequested();
         if (!checkpoint.Entries.TryGetValue(name, out var entry))
             return new DenseWeight(Get(name, [outFeatures, inFeatures], initialize));
         quantizer.RequireQuantizable(path, inFeatures);
-        return entry.DType == DType.Int8
-            ? ReadQuantized(entry, quantizer.Bits, outFeatures, inFeatures)
-            : QuantizeWhileLoading(entry, path, outFeatures, inFeatures);
+        return (quantizer, entry.DType) switch
+        {
+            (RowQuantizer rows, DType.Int8) => ReadQuantized(entry, rows.Bits, outFeatures, inFeatures),
+            (GroupQuantizer groups, DType.UInt8) => ReadGroups(entry, groups.FormatOf(path), outFeatures, inFeatures),
+            _ => QuantizeWhileLoading(entry, path, outFeatures, inFeatures),
+        };
+    }
+
+    public LinearWeight GetTiedLinear(string name, LinearWeight table)
+    {
+        if (quantizer is not GroupQuantizer groups || table is not DenseWeight dense || !groups.Covers(PathOf(name)) || IsDoomed)
+            return table;
+        if (Contains(name))
+            return GetLinear(name, table.OutFeatures, table.InFeatures, (_, _) => { });
+        return Take(groups.Quantize(PathOf(name), dense.Tensor));
+    }
+
+    private static string PathOf(string name) => name.EndsWith(WeightSuffix, StringComparison.Ordinal) ? name[..^WeightSuffix.Length] : name;
+
+    private LinearWeight Take(LinearWeight weight)
+    {
+        foreach (var (_, part) in weight.Tensors)
+            Take(part);
+        return weight;
     }
 
     /// <summary>The published form: integers under <c>weight</c>, scales under <c>weight_scale</c>.</summary>
@@ -49,6 +71,39 @@ internal sealed partial class CheckpointWeights
         return new RowQuantizedWeight(integers, scales, bits);
     }
 
+    /// <summary>The form that this library writes: a <see cref="GroupQuantizedWeight"/>'s tensors as they are in memory, so that they are used where the file is mapped.</summary>
+    private LinearWeight ReadGroups(CheckpointEntry entry, GroupQuantization format, int outFeatures, int inFeatures)
+    {
+        var fits = HasShape(entry, GroupQuantizedWeight.WeightShape(outFeatures, inFeatures, format));
+        var scales = GroupQuantizedWeight.ScaleShape(outFeatures, inFeatures, format);
+        fits &= HasNumbers($"{entry.Name}_scale", scales);
+        fits &= !format.HasMinimum || HasNumbers($"{entry.Name}_minimum", scales);
+        if (!fits || IsDoomed)
+            return new DenseWeight(Placeholder([outFeatures, inFeatures]));
+        return new GroupQuantizedWeight(
+            ReadPart(entry.Name), ReadPart($"{entry.Name}_scale"), format.HasMinimum ? ReadPart($"{entry.Name}_minimum") : null, outFeatures, inFeatures, format);
+    }
+
+    private bool HasNumbers(string name, in Shape shape)
+    {
+        if (!checkpoint.Entries.TryGetValue(name, out var entry))
+        {
+            Missing.Add(name);
+            return false;
+        }
+
+        return !HasShape(entry, shape) ? false : entry.DType == DType.BFloat16
+            ? true
+            : throw new CheckpointException(entry.File, $"'{name}' holds {entry.DType}, expected bfloat16.");
+    }
+
+    private Tensor ReadPart(string name)
+    {
+        var part = Take(checkpoint.Read(name, Backend));
+        Report(checkpoint.Entries[name]);
+        return part;
+    }
+
     /// <summary>Of the dense weights no more than this one is in memory; where the file is mapped, none is.</summary>
     private LinearWeight QuantizeWhileLoading(CheckpointEntry entry, string path, int outFeatures, int inFeatures)
     {
@@ -56,15 +111,12 @@ internal sealed partial class CheckpointWeights
         using var dense = Read(entry, [outFeatures, inFeatures], null);
         if (dense is null)
             return new DenseWeight(Placeholder([outFeatures, inFeatures]));
-        var quantized = quantizer!.Quantize(path, dense);
-        Take(quantized.Weight);
-        Take(quantized.Scale);
-        return quantized;
+        return Take(quantizer!.Quantize(path, dense));
     }
 
     private string WhyInteger(CheckpointEntry entry) => checkpoint.Entries.ContainsKey($"{entry.Name}_scale")
         ? quantizer is null
-            ? " It is quantized, but config.json has no 'quantization_bit': set it to 8 or 4."
+            ? " It is quantized, but config.json has neither 'quantization_bit' (8 or 4, for integers of the published form) nor 'quantization_config'."
             : " It is quantized, but config.json does not say that this layer is ('quantization_embeddings')."
         : "";
 }

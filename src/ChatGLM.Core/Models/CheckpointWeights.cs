@@ -5,7 +5,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>Gives the modules of a model their parameters from a checkpoint, and takes note of all that does not fit, so that one report names everything.</summary>
-internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, RowQuantizer? quantizer, Func<string, bool> mayBeFresh) : IWeightSource
+internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, IWeightQuantizer? quantizer, Func<string, bool> mayBeFresh) : IWeightSource
 {
     private readonly List<Tensor> _made = [];
     private readonly HashSet<string> _used = [];

@@ -110,6 +110,14 @@ internal sealed class ConfigReader
         return value.EnumerateArray().Select(s => s.ValueKind == JsonValueKind.String ? s.GetString()! : throw Wrong(field, "a list of strings", s)).ToArray();
     }
 
+    /// <summary>The fields of a nested object.</summary>
+    public ConfigReader? Object(string field)
+    {
+        if (!TryGet(field, out var value))
+            return null;
+        return value.ValueKind == JsonValueKind.Object ? new ConfigReader(Source, value) : throw Wrong(field, "an object", value);
+    }
+
     /// <summary>The entry of a table of strings, such as <c>auto_map</c>'s <c>AutoModel</c>.</summary>
     public string? StringIn(string field, string key)
     {

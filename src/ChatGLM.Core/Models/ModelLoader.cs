@@ -68,7 +68,7 @@ internal static partial class ModelLoader
         using var checkpoint = Checkpoint.Open(folder);
         var addsPrefix = (config.PreSeqLen, config.PrefixProjection) != (stored.PreSeqLen, stored.PrefixProjection);
         var generator = new TorchGenerator(options.Seed);
-        var weights = new CheckpointWeights(checkpoint, options, generator, RowQuantizer.For(config),
+        var weights = new CheckpointWeights(checkpoint, options, generator, WeightQuantizer.For(config),
             name => (addsPrefix && name.StartsWith("transformer.prefix_encoder.", StringComparison.Ordinal)) || isFreshHead?.Invoke(name) == true);
         TModel? model = null;
         try
@@ -95,7 +95,7 @@ internal static partial class ModelLoader
     {
         RequireFloat(options.Dtype);
         var fresh = new FreshWeights(generator, options.Dtype ?? DType.Float32, options.Backend);
-        return RowQuantizer.For(config) is { } quantizer ? new FreshQuantizedWeights(fresh, quantizer) : fresh;
+        return WeightQuantizer.For(config) is { } quantizer ? new FreshQuantizedWeights(fresh, quantizer) : fresh;
     }
 
     private static void RequireFloat(DType? dtype)
@@ -109,6 +109,8 @@ internal static partial class ModelLoader
     {
         if (stored.QuantizationBit != 0 && config.QuantizationBit != stored.QuantizationBit)
             throw new QuantizationException(config.Origin, $"the snapshot's 'quantization_bit' is {stored.QuantizationBit}, it cannot be loaded with {config.QuantizationBit}. Use the snapshot without quantization.");
+        if (stored.QuantizationConfig is { } groups && config.QuantizationConfig != groups)
+            throw new QuantizationException(config.Origin, $"the snapshot's weights are quantized ({groups}), they cannot be loaded as {config.QuantizationConfig?.ToString() ?? "dense ones"}. Use the snapshot without quantization.");
     }
 
     private static void RequireFit(LoadReport report, Checkpoint checkpoint)

@@ -1,5 +1,6 @@
 using ChatGLM.Hub;
 using ChatGLM.Models;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 using Microsoft.Extensions.Logging;
 
@@ -16,6 +17,11 @@ public sealed record ModelOptions
     /// what config.json says. A snapshot that is quantized already keeps its bits.
     /// </summary>
     public int? QuantizationBit { get; init; }
+
+    /// <summary>
+    /// Group-wise quantization, the fast one, of the linear layers while they are loaded, one at a time; null for what config.json says. A snapshot that is quantized already keeps its format.
+    /// </summary>
+    public QuantizationConfig? Quantization { get; init; }
 
     /// <summary>The length of a P-Tuning v2 prefix to add; null for what config.json says. A prefix that the files lack is made fresh.</summary>
     public int? PreSeqLen { get; init; }
@@ -66,6 +72,8 @@ public sealed record ModelOptions
             config = config with { QuantizationBit = bits };
         }
 
+        if (Quantization is not null)
+            config = config with { QuantizationConfig = Quantization };
         config = ConfigOverrides?.Invoke(config) ?? config;
         config.Validate();
         return config;

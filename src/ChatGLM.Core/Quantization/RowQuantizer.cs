@@ -7,7 +7,7 @@ namespace ChatGLM.Quantization;
 /// The quantization of the published ChatGLM snapshots: the four linear layers of each transformer layer in 8 or 4 bits with one scale per row, and in some snapshots of ChatGLM-6B
 /// the word embeddings and the output layer too.
 /// </summary>
-internal sealed class RowQuantizer
+internal sealed class RowQuantizer : IWeightQuantizer
 {
     private readonly bool _isFirstGeneration;
     private readonly bool _coversEmbeddings;
@@ -22,17 +22,9 @@ internal sealed class RowQuantizer
     /// <summary>8 or 4.</summary>
     public int Bits { get; }
 
-    /// <summary>The quantizer that a configuration asks for; null for none.</summary>
-    public static RowQuantizer? For(ChatGLMConfig config) => config.QuantizationBit == 0 ? null : new RowQuantizer(config, config.QuantizationBit);
+    public bool Covers(string path) => path is "transformer.word_embeddings" or "lm_head" ? _coversEmbeddings : WeightQuantizer.IsTransformerLinear(path);
 
-    /// <summary>Whether the layer at a path, such as <c>transformer.layers.0.mlp.dense_h_to_4h</c>, is one of those that are quantized.</summary>
-    public bool Covers(string path)
-    {
-        if (path is "transformer.word_embeddings" or "lm_head")
-            return _coversEmbeddings;
-        var name = path[(path.LastIndexOf('.') + 1)..];
-        return name is "query_key_value" or "dense" or "dense_h_to_4h" or "dense_4h_to_h" && path.Contains(".layers.", StringComparison.Ordinal);
-    }
+    LinearWeight IWeightQuantizer.Quantize(string path, Tensor weight) => Quantize(path, weight);
 
     /// <summary>Quantizes the weight of a layer; the dense one is not disposed.</summary>
     public RowQuantizedWeight Quantize(string path, Tensor weight)
@@ -53,7 +45,6 @@ internal sealed class RowQuantizer
         }
     }
 
-    /// <summary>Refuses a width that the format cannot hold.</summary>
     public void RequireQuantizable(string path, int columns)
     {
         if (Bits == 4 && columns % 2 != 0)

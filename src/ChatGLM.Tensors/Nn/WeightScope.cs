@@ -49,6 +49,14 @@ public sealed class WeightScope
             return _source.GetLinear(Path.Length == 0 ? "weight" : $"{Path}.weight", outFeatures, inFeatures, initialize);
     }
 
+    /// <summary>The <c>weight</c> of a linear layer that is tied to a table: the table itself, unless the source holds the layer in a format of its own or has been asked for one.</summary>
+    /// <param name="table">The weight that the layer shares, [out, in].</param>
+    public LinearWeight GetTiedLinear(LinearWeight table)
+    {
+        using (TensorScope.Suspend())
+            return _source.GetTiedLinear(Path.Length == 0 ? "weight" : $"{Path}.weight", table);
+    }
+
     /// <summary>Whether the source holds a parameter of this name.</summary>
     public bool Contains(string name) => _source.Contains(Path.Length == 0 ? name : $"{Path}.{name}");
 }
@@ -70,6 +78,9 @@ public interface IWeightSource
 
     /// <summary>The weight of a linear layer, [out, in]: dense, unless the source holds it in another format or has been asked for one.</summary>
     LinearWeight GetLinear(string name, int outFeatures, int inFeatures, Initializer initialize) => new DenseWeight(Get(name, [outFeatures, inFeatures], initialize));
+
+    /// <summary>The weight of a linear layer that is tied to a table: the table, unless the source holds the layer in a format of its own or has been asked for one.</summary>
+    LinearWeight GetTiedLinear(string name, LinearWeight table) => table;
 
     /// <summary>Whether the source holds a parameter of this name. Fresh sources hold everything.</summary>
     bool Contains(string name);

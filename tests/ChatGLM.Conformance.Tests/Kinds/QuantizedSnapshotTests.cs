@@ -66,7 +66,7 @@ public sealed class QuantizedSnapshotTests(ITestOutputHelper output)
     {
         var recorded = ConformanceFolder.Get(caseName);
         var config = AutoConfig.FromPretrained(recorded.Folder);
-        var quantizer = RowQuantizer.For(config)!;
+        var quantizer = new RowQuantizer(config, config.QuantizationBit);
         using var checkpoint = Checkpoint.Open(recorded.Folder);
         var expected = Expected(recorded);
         var (integersInAll, ties) = (0, 0);

@@ -19,7 +19,7 @@ internal sealed class ChatGLMModel : Transformer
         _encoder = Child("encoder", new Encoder(scope["encoder"], config, generator));
         var isTied = config.TieWordEmbeddings && !scope["output_layer"].Contains("weight");
         _outputLayer = Child("output_layer", isTied
-            ? new Linear(new DenseWeight(_embedding.Value.WordEmbeddings))
+            ? new Linear(scope["output_layer"].GetTiedLinear(new DenseWeight(_embedding.Value.WordEmbeddings)))
             : new Linear(scope["output_layer"], config.HiddenSize, config.PaddedVocabSize, bias: false));
         if (config.PreSeqLen is not null)
         {

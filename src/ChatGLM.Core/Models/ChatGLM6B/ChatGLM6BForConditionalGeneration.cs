@@ -15,11 +15,12 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     {
         _transformer = Child("transformer", new ChatGLMModel(scope["transformer"], config, generator));
         _lmHead = Child("lm_head", config.TieWordEmbeddings
-            ? new Linear(_transformer.Value.WordEmbeddings)
+            ? new Linear(scope["lm_head"].GetTiedLinear(_transformer.Value.WordEmbeddings))
             : new Linear(scope["lm_head"], config.HiddenSize, config.VocabSize, bias: false));
     }
 
-    internal override IReadOnlyDictionary<string, string> TiedWeights => Config.TieWordEmbeddings
+    // A head that was quantized group by group has numbers of its own; the table stays as it is.
+    internal override IReadOnlyDictionary<string, string> TiedWeights => Config.TieWordEmbeddings && _lmHead.Value.Weight is not GroupQuantizedWeight
         ? _transformer.Value.WordEmbeddings.Tensors.ToDictionary(t => $"lm_head.{t.Name}", t => $"transformer.word_embeddings.{t.Name}")
         : base.TiedWeights;
 

@@ -7,9 +7,9 @@ namespace ChatGLM.Tensors.Kernels;
 /// x W^T + bias over a group-quantized weight, in integers within a group and in float32 across groups: each output is one chain of multiply-adds over the groups in their order, so the
 /// bits depend neither on the instruction set nor on the number of threads or rows.
 /// <para>One row of x is bound by reading the weight: a block of 16 rows streams by, prefetched by hand, because the hardware's prefetcher stops at the end of a page. Many rows are
-/// bound by arithmetic: four rows of x times two vectors of outputs stay in registers, and a piece of the weight that fits level 1 serves all rows.</para>
+/// bound by arithmetic: four rows of x (eight, where there are 32 registers) times two vectors of outputs stay in registers, and a piece of the weight that fits level 1 serves all rows.</para>
 /// </summary>
-internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
+internal static unsafe partial class GroupProduct<TSimd, TInt, TFloat, TFormat>
     where TSimd : struct, IGroupSimd<TInt, TFloat>
     where TInt : struct
     where TFloat : struct
@@ -154,7 +154,7 @@ internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
         }
     }
 
-    private readonly struct ManyRows(WorkerPool pool, int rows, QuantizedInput x, GroupMatrix weight, float* bias, float* result, int units, int tasks) : IParallelBody
+    private readonly partial struct ManyRows(WorkerPool pool, int rows, QuantizedInput x, GroupMatrix weight, float* bias, float* result, int units, int tasks) : IParallelBody
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int task)
@@ -173,8 +173,12 @@ internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
                     new Span<float>(sums, (count + TileRows - 1) / TileRows * TileRows * width).Clear();
                     for (var group = 0; group < x.Groups; group += groupsPerBlock)
                     {
-                        for (var tile = 0; tile < count; tile += TileRows)
-                            Tile(unit, group, Math.Min(x.Groups, group + groupsPerBlock), row + tile, sums + (tile * width));
+                        var endGroup = Math.Min(x.Groups, group + groupsPerBlock);
+                        var tile = 0;
+                        for (; TSimd.Lanes == 16 && tile <= count - (2 * TileRows); tile += 2 * TileRows)
+                            TileOfEight(unit, group, endGroup, row + tile, sums + (tile * width));
+                        for (; tile < count; tile += TileRows)
+                            Tile(unit, group, endGroup, row + tile, sums + (tile * width), prefetches: tile == 0);
                     }
 
                     Store(row, count, unit * width, sums);
@@ -205,7 +209,7 @@ internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
         /// <summary>Four rows of x times two vectors of rows of the weight, over some groups. Rows and vectors that are not there repeat the last one.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         [SkipLocalsInit]
-        private void Tile(int unit, int group, int endGroup, int row, float* sums)
+        private void Tile(int unit, int group, int endGroup, int row, float* sums, bool prefetches)
         {
             var last = (weight.Blocks * VectorsPerBlock) - 1;
             var (block0, lane0) = Math.DivRem(2 * unit, VectorsPerBlock);
@@ -239,6 +243,12 @@ internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
                         TInt p20 = TSimd.Open(t20), p21 = TSimd.Open(t21), p30 = TSimd.Open(t30), p31 = TSimd.Open(t31);
                         for (var stop = w0 + 256; w0 < stop; w0 += 64, w1 += 64)
                         {
+                            if (prefetches)
+                            {
+                                Prefetch(w0);
+                                Prefetch(w1);
+                            }
+
                             TInt octets0 = TSimd.Load(w0), octets1 = TSimd.Load(w1);
                             TInt a = TSimd.LowNibbles(octets0), b = TSimd.LowNibbles(octets1);
                             p00 = TSimd.AddNibbles(p00, a, x0);
@@ -280,6 +290,12 @@ internal static unsafe class GroupProduct<TSimd, TInt, TFloat, TFormat>
                     var quadBytes = TSimd.HasWideQuads ? 8 : 4;
                     for (; w0 < end; w0 += 64, w1 += 64)
                     {
+                        if (prefetches)
+                        {
+                            Prefetch(w0);
+                            Prefetch(w1);
+                        }
+
                         TSimd.Split(TSimd.Load(w0), out var a, out var b);
                         TSimd.Split(TSimd.Load(w1), out var c, out var d);
                         t00 = TSimd.AddBytes(t00, a, b, x0);

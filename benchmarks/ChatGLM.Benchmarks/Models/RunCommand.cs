@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Diagnostics;
+using ChatGLM.Models;
+using ChatGLM.Quantization;
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Benchmarks.Models;
+
+/// <summary>What <c>benchmarks/run</c> calls: whole models with random weights, each figure beside the ceiling of the machine that bounds it, measured in the same run.</summary>
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        var shape = new Option<string>("--shape") { Description = "The model's shape.", DefaultValueFactory = _ => ModelShape.ChatGLM2 };
+        shape.AcceptOnlyFromAmong(ModelShape.ChatGLM2, ModelShape.ChatGLM6B, ModelShape.Small);
+        var layers = new Option<int>("--layers") { Description = "Transformer layers, 28 for the whole model: every layer costs the same, so a few tell as much in less time and memory.", DefaultValueFactory = _ => 2 };
+        var device = new Option<string>("--device") { Description = "What computes.", DefaultValueFactory = _ => "cpu" };
+        device.AcceptOnlyFromAmong("cpu", "cuda");
+        var threads = new Option<int>("--threads") { Description = "How many threads compute; 0 for one per core.", DefaultValueFactory = _ => 0 };
+        var rounds = new Option<int>("--rounds") { Description = "How often everything is measured; the best round counts.", DefaultValueFactory = _ => 3 };
+        var only = new Option<string>("--only") { Description = "Measure only rows whose name contains this.", DefaultValueFactory = _ => "" };
+        var json = new Option<FileInfo?>("--json") { Description = "Write the rows to this file as well: a list of { name, value, unit, ceiling, ratio }." };
+        var command = new Command("run", "Decoding, prompts, training and loading of a model with random weights, beside what the machine allows.") { shape, layers, device, threads, rounds, only, json };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(device) == "cuda")
+            {
+                Console.Error.WriteLine("--device cuda: no backend for a GPU is part of this build, so there is nothing to measure. Use --device cpu.");
+                return 2;
+            }
+
+            var run = new Run(parsed.GetValue(shape)!, parsed.GetValue(layers), parsed.GetValue(threads), parsed.GetValue(rounds), parsed.GetValue(only)!);
+            run.Measure(Console.Out, parsed.GetValue(json));
+            return 0;
+        });
+        return command;
+    }
+
+    private sealed class Run(string shape, int layers, int threads, int rounds, string only)
+    {
+        private readonly CpuBackend _backend = new(new CpuBackendOptions { Threads = threads });
+
+        public void Measure(TextWriter output, FileInfo? json)
+        {
+            var table = new BenchmarkTable(output);
+            table.Begin($"{shape}, {layers} of 28 layers, {_backend.Pool.Threads} threads, {_backend.VectorBits}-bit vectors, integers by {_backend.IntegerPath}");
+            var ceilings = new MachineCeilings(_backend);
+            var benchmark = new ModelBenchmark(_backend, ceilings, rounds);
+            Quantized(table, benchmark, 4);
+            Quantized(table, benchmark, 8);
+            Dense(table, benchmark, DType.Float16, "f16");
+            Dense(table, benchmark, DType.BFloat16, "bf16");
+            if (Wants("train.ptuning"))
+            {
+                using var model = Make(new ModelOptions { Dtype = DType.BFloat16, PreSeqLen = 128 });
+                table.Add(benchmark.TrainPrefix("train.ptuning", model));
+            }
+
+            // Last, because they are measured beside everything else.
+            table.Add(new BenchmarkRow("read.bandwidth", ceilings.ReadBandwidth, "GB/s"));
+            table.Add(new BenchmarkRow("fma.peak", ceilings.Fma, "GFLOP/s"));
+            table.Add(new BenchmarkRow("vnni.peak", ceilings.Integer, "GOP/s"));
+            table.Add(BenchmarkRow.Rate("gemm.f32", ceilings.Gemm, "GFLOP/s", ceilings.Fma));
+            ceilings.Dispose();
+            table.Add(new BenchmarkRow("memory.peak", Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30), "GiB"));
+            if (json is not null)
+                table.WriteJson(json);
+        }
+
+        private void Quantized(BenchmarkTable table, ModelBenchmark benchmark, int bits)
+        {
+            var (decode, prompt) = ($"decode.int{bits}", $"prefill.int{bits}");
+            if (!Wants(decode, $"{prompt}.128", $"{prompt}.512"))
+                return;
+            using var model = Make(new ModelOptions { Dtype = DType.BFloat16, Quantization = new QuantizationConfig { Bits = bits } });
+            if (Wants(decode))
+                table.Add(benchmark.Decode(decode, model));
+            Prompts(table, benchmark, model, prompt, isInteger: true);
+        }
+
+        private void Dense(BenchmarkTable table, ModelBenchmark benchmark, DType dtype, string name)
+        {
+            var (decode, prompt) = ($"decode.{name}", $"prefill.{name}");
+            var isMain = dtype == DType.BFloat16;
+            if (!Wants(decode) && !(isMain && Wants($"{prompt}.128", $"{prompt}.512", "train.lora", "load.first_token")))
+                return;
+            using var model = Make(new ModelOptions { Dtype = dtype });
+            if (Wants(decode))
+                table.Add(benchmark.Decode(decode, model));
+            if (!isMain)
+                return;
+            Prompts(table, benchmark, model, prompt, isInteger: false);
+            if (Wants("load.first_token"))
+                Load(table, benchmark, model);
+            if (Wants("train.lora"))
+                table.Add(benchmark.TrainLora("train.lora", model));
+        }
+
+        private void Prompts(BenchmarkTable table, ModelBenchmark benchmark, ChatGLMForConditionalGeneration model, string name, bool isInteger)
+        {
+            foreach (var tokens in new[] { 128, 512 })
+            {
+                if (Wants($"{name}.{tokens}"))
+                    table.Add(benchmark.Prefill($"{name}.{tokens}", model, tokens, isInteger));
+            }
+        }
+
+        private static void Load(BenchmarkTable table, ModelBenchmark benchmark, ChatGLMForConditionalGeneration model)
+        {
+            var folder = Directory.CreateTempSubdirectory("chatglm-benchmark-").FullName;
+            try
+            {
+                model.SavePretrained(folder);
+                table.Add(benchmark.LoadFirstToken("load.first_token", folder));
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+
+        private ChatGLMForConditionalGeneration Make(ModelOptions options)
+        {
+            _backend.Memory.Trim(); // what the model before this one left
+            return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = _backend });
+        }
+
+        private bool Wants(params string[] names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,16 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Quantization;
+
+/// <summary>A way to quantize a model: which of its layers, and into what.</summary>
+internal interface IWeightQuantizer
+{
+    /// <summary>Whether the layer at a path, such as <c>transformer.layers.0.mlp.dense_h_to_4h</c>, is one of those that are quantized.</summary>
+    bool Covers(string path);
+
+    /// <summary>Refuses a width that the format cannot hold.</summary>
+    void RequireQuantizable(string path, int columns);
+
+    /// <summary>Quantizes the weight of a layer; the dense one is not disposed.</summary>
+    LinearWeight Quantize(string path, Tensor weight);
+}
