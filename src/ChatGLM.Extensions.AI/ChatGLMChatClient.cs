@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using ChatGLM.Generation;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
@@ -8,7 +6,7 @@ namespace ChatGLM.Extensions.AI;
 
 /// <summary>
 /// A ChatGLM model as an <see cref="IChatClient"/>. Safe for concurrent requests: they are answered one after another, in the order in which they came. It keeps nothing between requests but a
-/// cache, so that a request brings the whole history.
+/// cache, so that a request brings the whole history. A request may ask for one of the model's adapters by its name as the model id.
 /// </summary>
 /// <remarks>
 /// A request with a seed gets the same answer whatever else is asked meanwhile. Instructions (system messages) go into ChatGLM3's system message, and into the next question of ChatGLM-6B and 2, which
@@ -18,16 +16,22 @@ namespace ChatGLM.Extensions.AI;
 public sealed class ChatGLMChatClient : IChatClient
 {
     private readonly SharedModel _model;
+    private readonly string _modelId;
     private readonly bool _ownsModel;
+    private readonly ResponseStream _responses;
     private readonly ChatClientMetadata _metadata;
 
     /// <summary>A client of a model that others may use too. Disposing the client leaves the model alone.</summary>
     /// <param name="model">The model.</param>
-    public ChatGLMChatClient(SharedModel model)
+    /// <param name="modelId">One of <see cref="SharedModel.ModelIds"/>, for requests that say none; null for the model without an adapter.</param>
+    /// <exception cref="UnsupportedOptionException">There is no such model.</exception>
+    public ChatGLMChatClient(SharedModel model, string? modelId = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         _model = model;
-        _metadata = new ChatClientMetadata(Telemetry.Provider, null, model.ModelId);
+        _modelId = model.Resolve(modelId);
+        _responses = new ResponseStream(model, "chat", "chatcmpl");
+        _metadata = new ChatClientMetadata(Telemetry.Provider, null, _modelId);
     }
 
     /// <summary>A client with a model of its own, which loads at the first request and goes with the client.</summary>
@@ -56,7 +60,12 @@ public sealed class ChatGLMChatClient : IChatClient
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return StreamAsync([.. messages], options, cancellationToken);
+        IReadOnlyList<ChatMessage> conversation = [.. messages];
+        return _responses.RunAsync(
+            options?.ModelId ?? _modelId,
+            options,
+            () => new ChatAnswer(conversation, options, ToolList.From(options), options?.RawRepresentationFactory?.Invoke(this)).WriteAsync,
+            cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -76,50 +85,5 @@ public sealed class ChatGLMChatClient : IChatClient
     {
         if (_ownsModel)
             _model.Dispose();
-    }
-
-    private async IAsyncEnumerable<ChatResponseUpdate> StreamAsync(
-        IReadOnlyList<ChatMessage> messages, ChatOptions? options, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var updates = Channel.CreateUnbounded<ChatResponseUpdate>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        // A reader who is slow, or forgets to read on, must not hold the model: the answer is written beside the reading.
-        var answering = AnswerAsync(messages, options, updates.Writer, ending.Token);
-        try
-        {
-            await foreach (var update in updates.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
-                yield return update;
-        }
-        finally
-        {
-            await ending.CancelAsync().ConfigureAwait(false);
-            await answering.ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Answers one request; every end of it comes out of the channel.</summary>
-    private async Task AnswerAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? options, ChannelWriter<ChatResponseUpdate> updates, CancellationToken cancellationToken)
-    {
-        var responseId = $"chatcmpl-{Guid.NewGuid():N}";
-        using var operation = _model.Telemetry.Start("chat");
-        try
-        {
-            operation.SetRequest(options);
-            GenerationMapper.Check(options, _model.ModelId);
-            var tools = ToolList.From(options);
-            var raw = options?.RawRepresentationFactory?.Invoke(this);
-            var answer = new Answer(responseId, _model, operation, updates);
-            await _model.RunAsync((loaded, cancellation) => answer.WriteAsync(loaded, messages, options, tools, raw, cancellation), operation, cancellationToken).ConfigureAwait(false);
-            updates.Complete();
-        }
-        catch (Exception error)
-        {
-            operation.Fail(error);
-            if (error is OperationCanceledException)
-                Log.Cancelled(_model.Logger, _model.ModelId, responseId, operation.Elapsed.TotalSeconds);
-            else
-                Log.Failed(_model.Logger, error, _model.ModelId, responseId);
-            updates.Complete(error);
-        }
     }
 }

@@ -14,13 +14,17 @@ namespace ChatGLM.Extensions.AI;
 public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embedding<float>>
 {
     private readonly SharedModel _model;
+    private readonly string _modelId;
 
     /// <summary>A generator over a model that others may use too. Disposing the generator leaves the model alone.</summary>
     /// <param name="model">The model.</param>
-    public ChatGLMEmbeddingGenerator(SharedModel model)
+    /// <param name="modelId">One of <see cref="SharedModel.ModelIds"/>, for requests that say none; null for the model without an adapter.</param>
+    /// <exception cref="UnsupportedOptionException">There is no such model.</exception>
+    public ChatGLMEmbeddingGenerator(SharedModel model, string? modelId = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         _model = model;
+        _modelId = model.Resolve(modelId);
     }
 
     /// <inheritdoc/>
@@ -34,9 +38,8 @@ public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         string[] texts = [.. values];
         if (texts.Any(string.IsNullOrWhiteSpace))
             throw new ArgumentException("A text to embed is empty: expected at least one character that is no white space. Leave it out.", nameof(values));
-        if (options?.ModelId is { } model && model != _model.ModelId)
-            throw new UnsupportedOptionException(nameof(options.ModelId), $"'{model}'", $"'{_model.ModelId}' or null: this generator has one model");
-        using var operation = _model.Telemetry.Start("embeddings");
+        var modelId = _model.Resolve(options?.ModelId ?? _modelId);
+        using var operation = _model.Telemetry.Start("embeddings", modelId);
         try
         {
             var result = new GeneratedEmbeddings<Embedding<float>>(texts.Length);
@@ -45,8 +48,8 @@ public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embe
             {
                 // A turn for each text: a long list lets chats through in between.
                 var (vector, tokens) = await _model.RunAsync(
-                    (loaded, tokenizer, cancellation) => Embed(loaded, tokenizer, text, options?.Dimensions, cancellation), cancellationToken).ConfigureAwait(false);
-                result.Add(new Embedding<float>(vector) { ModelId = _model.ModelId, CreatedAt = DateTimeOffset.UtcNow });
+                    (loaded, cancellation) => Task.FromResult(Embed(loaded, text, options?.Dimensions, cancellation)), modelId, null, cancellationToken).ConfigureAwait(false);
+                result.Add(new Embedding<float>(vector) { ModelId = modelId, CreatedAt = DateTimeOffset.UtcNow });
                 inputTokens += tokens;
             }
 
@@ -67,7 +70,7 @@ public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         ArgumentNullException.ThrowIfNull(serviceType);
         if (serviceKey is not null)
             return null;
-        return serviceType == typeof(EmbeddingGeneratorMetadata) ? new EmbeddingGeneratorMetadata(Telemetry.Provider, null, _model.ModelId, null)
+        return serviceType == typeof(EmbeddingGeneratorMetadata) ? new EmbeddingGeneratorMetadata(Telemetry.Provider, null, _modelId, null)
             : serviceType == typeof(SharedModel) ? _model
             : serviceType.IsInstanceOfType(this) ? this
             : null;
@@ -78,13 +81,14 @@ public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embe
     {
     }
 
-    private static (float[] Vector, int Tokens) Embed(
-        ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, string text, int? dimensions, CancellationToken cancellationToken)
+    private static (float[] Vector, int Tokens) Embed(LoadedModel loaded, string text, int? dimensions, CancellationToken cancellationToken)
     {
+        var (model, tokenizer) = (loaded.Model, loaded.Tokenizer);
         var hiddenSize = model.Config.HiddenSize;
         if (dimensions is { } wanted && wanted != hiddenSize)
             throw new UnsupportedOptionException(nameof(EmbeddingGenerationOptions.Dimensions), $"{wanted}", $"{hiddenSize}, the model's hidden size, or null");
         var ids = tokenizer.Encode(text);
+        loaded.RequireAllowedLength(ids.Length);
         if (ids.Length > model.Config.MaxPositions)
             throw new PromptTooLongException(ids.Length, model.Config.MaxPositions, model.Config is ChatGLM6BConfig ? "max_sequence_length" : "seq_length");
         var ownTokens = tokenizer.Encode(text, null, new EncodeOptions { AddSpecialTokens = false }).Length;

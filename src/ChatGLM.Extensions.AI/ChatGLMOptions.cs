@@ -30,6 +30,9 @@ public sealed class ChatGLMOptions
     /// <summary>The threads that compute; null for all processors.</summary>
     public int? Threads { get; set; }
 
+    /// <summary>The most tokens that a request may bring, history included; null for what the model's positions allow. A long prompt holds the model for as long as a long answer does.</summary>
+    public int? MaxInputTokens { get; set; }
+
     /// <summary>The most tokens of an answer where a request does not say; null for what the model's positions allow.</summary>
     public int? MaxOutputTokens { get; set; }
 
@@ -56,6 +59,14 @@ public sealed class ChatGLMOptions
 
     /// <summary>Called once with the loaded model, before its first request: put an adapter on it here. Not part of a configuration section.</summary>
     public Action<ChatGLMForConditionalGeneration>? PrepareModel { get; set; }
+
+    /// <summary>The adapters that <see cref="PrepareModel"/> puts on the model, by the names under which requests ask for them as their model id. Needs <see cref="SelectAdapter"/>. Not part of a
+    /// configuration section.</summary>
+    public IReadOnlyList<string> Adapters { get; set; } = [];
+
+    /// <summary>Makes one of <see cref="Adapters"/> the one that the model answers with, or none where it is given null. Called on the model's own turn, before a request that wants another than the
+    /// one before it. Not part of a configuration section.</summary>
+    public Action<string?>? SelectAdapter { get; set; }
 
     internal string Name => ModelId ?? (Directory.Exists(Model) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model))) : Model) ?? "chatglm";
 

@@ -21,6 +21,7 @@ internal sealed class ChatGLMOptionsValidator(bool requiresModel) : IValidateOpt
         Check(options.Dtype is null or DType.Float32 or DType.Float16 or DType.BFloat16, nameof(options.Dtype), options.Dtype, "Float32, Float16 or BFloat16");
         Check(options.QuantizationBit is null or 4 or 8, nameof(options.QuantizationBit), options.QuantizationBit, "4 or 8");
         Check(options.Threads is null or (>= 1 and <= 1024), nameof(options.Threads), options.Threads, "1 to 1024");
+        Check(options.MaxInputTokens is null or >= 1, nameof(options.MaxInputTokens), options.MaxInputTokens, "at least 1");
         Check(options.MaxOutputTokens is null or >= 1, nameof(options.MaxOutputTokens), options.MaxOutputTokens, "at least 1");
         Check(options.Temperature is null or (>= 0 and <= 100), nameof(options.Temperature), options.Temperature, "0 to 100; 0 takes the best token always");
         Check(options.TopP is null or (> 0 and <= 1), nameof(options.TopP), options.TopP, "above 0 and at most 1");
@@ -28,6 +29,10 @@ internal sealed class ChatGLMOptionsValidator(bool requiresModel) : IValidateOpt
         Check(options.RepetitionPenalty is null or (> 0 and <= 100), nameof(options.RepetitionPenalty), options.RepetitionPenalty, "above 0 and at most 100; 1 switches it off");
         Check(options.MaxQueueLength >= 0, nameof(options.MaxQueueLength), options.MaxQueueLength, "at least 0");
         Check(options.MaxCachedConversations is >= 0 and <= 4096, nameof(options.MaxCachedConversations), options.MaxCachedConversations, "0 to 4096");
+        Check(options.Adapters.Count == 0 || options.SelectAdapter is not null, nameof(options.SelectAdapter), options.SelectAdapter, $"something that selects one of {nameof(options.Adapters)}");
+        var names = new HashSet<string>(StringComparer.Ordinal) { options.Name };
+        foreach (var adapter in options.Adapters)
+            Check(!string.IsNullOrWhiteSpace(adapter) && names.Add(adapter), nameof(options.Adapters), adapter, "names that differ from each other and from the model's");
         return result.Build();
     }
 

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>
-/// Adds ChatGLM models to an application: <see cref="SharedModel"/>, <see cref="IChatClient"/> and <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> as singletons. A model loads at its first request
+/// Adds ChatGLM models to an application: <see cref="SharedModel"/>, <see cref="IChatClient"/>, <see cref="ChatGLMCompletionClient"/> and <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> as singletons. A model loads at its first request
 /// and goes with the container. Options are checked when the application starts, or at the first use where nothing starts.
 /// </summary>
 public static class ChatGLMServiceCollectionExtensions
@@ -60,6 +60,21 @@ public static class ChatGLMServiceCollectionExtensions
         return AddKeyed(services, key);
     }
 
+    /// <summary>Adds <see cref="IChatClient"/> and <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> that answer with an adapter of a model, under the adapter's name as their key. All adapters
+    /// share the one model.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="adapter">One of the model's <see cref="ChatGLMOptions.Adapters"/>.</param>
+    /// <param name="modelKey">The key of the model that it stands on; null for the application's model.</param>
+    public static IServiceCollection AddChatGLMAdapter(this IServiceCollection services, string adapter, string? modelKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentException.ThrowIfNullOrEmpty(adapter);
+        SharedModel Model(IServiceProvider provider) => modelKey is null ? provider.GetRequiredService<SharedModel>() : provider.GetRequiredKeyedService<SharedModel>(modelKey);
+        services.TryAddKeyedSingleton<IChatClient>(adapter, (provider, _) => new ChatGLMChatClient(Model(provider), adapter));
+        services.TryAddKeyedSingleton<IEmbeddingGenerator<string, Embedding<float>>>(adapter, (provider, _) => new ChatGLMEmbeddingGenerator(Model(provider), adapter));
+        return services;
+    }
+
     private static void Bind(IServiceCollection services, string name, IConfiguration section, Action<ChatGLMOptions>? configure)
     {
         var options = AddOptions(services, name).Configure(o => ConfigurationReader.Read(name, section, o));
@@ -78,6 +93,7 @@ public static class ChatGLMServiceCollectionExtensions
     {
         services.TryAddSingleton(provider => Create(provider, Options.Options.DefaultName));
         services.TryAddSingleton<IChatClient>(provider => new ChatGLMChatClient(provider.GetRequiredService<SharedModel>()));
+        services.TryAddSingleton(provider => new ChatGLMCompletionClient(provider.GetRequiredService<SharedModel>()));
         services.TryAddSingleton<IEmbeddingGenerator<string, Embedding<float>>>(provider => new ChatGLMEmbeddingGenerator(provider.GetRequiredService<SharedModel>()));
         return services;
     }
@@ -86,6 +102,7 @@ public static class ChatGLMServiceCollectionExtensions
     {
         services.TryAddKeyedSingleton(key, (provider, _) => Create(provider, key));
         services.TryAddKeyedSingleton<IChatClient>(key, (provider, _) => new ChatGLMChatClient(provider.GetRequiredKeyedService<SharedModel>(key)));
+        services.TryAddKeyedSingleton(key, (provider, _) => new ChatGLMCompletionClient(provider.GetRequiredKeyedService<SharedModel>(key)));
         services.TryAddKeyedSingleton<IEmbeddingGenerator<string, Embedding<float>>>(
             key, (provider, _) => new ChatGLMEmbeddingGenerator(provider.GetRequiredKeyedService<SharedModel>(key)));
         return services;

@@ -21,4 +21,7 @@ public static class ChatGLMTelemetry
 
     /// <summary>Histogram, seconds: how long a request waited for its turn at the model.</summary>
     public const string QueueDuration = "chatglm.queue.duration";
+
+    /// <summary>Up-down counter, requests: how many wait for their turn at the model now.</summary>
+    public const string QueueLength = "chatglm.queue.length";
 }

@@ -8,7 +8,7 @@ namespace ChatGLM.Extensions.AI;
 /// <summary>Reads options from a configuration section, by hand: without reflection, and strict about keys that do not exist.</summary>
 internal static class ConfigurationReader
 {
-    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxQueueLength, "
+    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxInputTokens, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxQueueLength, "
         + "MaxCachedConversations";
 
     /// <exception cref="OptionsValidationException">A key is not known, or its value is no value of its kind.</exception>
@@ -33,7 +33,7 @@ internal static class ConfigurationReader
     {
         var key = entry.Key.ToUpperInvariant();
         if (entry.Value is not { } text)
-            return key is "CONFIGUREMODEL" or "PREPAREMODEL" ? "this only in code" : $"a key of {Known}";
+            return key is "CONFIGUREMODEL" or "PREPAREMODEL" or "ADAPTERS" or "SELECTADAPTER" ? "this only in code" : $"a key of {Known}";
         switch (key)
         {
             case "MODEL":
@@ -56,6 +56,8 @@ internal static class ConfigurationReader
                 return TryReadInteger(text, out var count) ? Done(options.QuantizationBit = count) : Integer;
             case "THREADS":
                 return TryReadInteger(text, out count) ? Done(options.Threads = count) : Integer;
+            case "MAXINPUTTOKENS":
+                return TryReadInteger(text, out count) ? Done(options.MaxInputTokens = count) : Integer;
             case "MAXOUTPUTTOKENS":
                 return TryReadInteger(text, out count) ? Done(options.MaxOutputTokens = count) : Integer;
             case "TEMPERATURE":

@@ -14,7 +14,7 @@ internal static class GenerationMapper
 
     /// <summary>Refuses, before anybody waits, what no model here can do.</summary>
     /// <exception cref="UnsupportedOptionException">The request asks for something that this client cannot do.</exception>
-    public static void Check(ChatOptions? options, string modelId)
+    public static void Check(ChatOptions? options)
     {
         if (options is null)
             return;
@@ -22,8 +22,6 @@ internal static class GenerationMapper
             throw new UnsupportedOptionException(nameof(options.ResponseFormat), "json", "text: nothing here makes sure that an answer is JSON. Ask for JSON in words");
         if (options.ConversationId is { } conversation)
             throw new UnsupportedOptionException(nameof(options.ConversationId), $"'{conversation}'", "null: nothing is kept between requests; send the whole history");
-        if (options.ModelId is { } model && model != modelId)
-            throw new UnsupportedOptionException(nameof(options.ModelId), $"'{model}'", $"'{modelId}' or null: this client has one model");
         Within(nameof(options.Temperature), options.Temperature, 0, 100);
         Within(nameof(options.TopP), options.TopP, 0, 1);
         Within(nameof(options.FrequencyPenalty), options.FrequencyPenalty, -2, 2);

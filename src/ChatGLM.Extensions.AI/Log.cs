@@ -23,6 +23,9 @@ internal static partial class Log
     [LoggerMessage(6, LogLevel.Warning, "{ModelId}: the request {ResponseId} failed.")]
     public static partial void Failed(ILogger logger, Exception error, string modelId, string responseId);
 
+    [LoggerMessage(8, LogLevel.Information, "{ModelId}: the request {ResponseId} was refused: {Error}.")]
+    public static partial void Refused(ILogger logger, string modelId, string responseId, string error);
+
     [LoggerMessage(7, LogLevel.Warning, "{ModelId} wrote a call of the tool {Tool} that cannot be read.")]
     public static partial void BadToolCall(ILogger logger, Exception error, string modelId, string tool);
 }

@@ -38,7 +38,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer, ChatGLMOptions? options = null, ILoggerFactory? loggers = null, IMeterFactory? meters = null)
         : this(
             options ??= new ChatGLMOptions(),
-            new LoadedModel(NotNull(model), NotNull(tokenizer), options.MaxCachedConversations, ownsModel: false),
+            new LoadedModel(NotNull(model), NotNull(tokenizer), options, ownsModel: false),
             loggers,
             meters)
     {
@@ -53,12 +53,17 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         _loaded = loaded;
         _queue = new RequestQueue(ModelId, options.MaxQueueLength);
         Logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<SharedModel>();
-        Telemetry = new Telemetry(ModelId, meters);
+        ModelIds = [ModelId, .. options.Adapters];
+        Telemetry = new Telemetry(meters);
+        Telemetry.ObserveQueue(ModelId, () => _queue.Length);
         _disposed = new Lazy<Task>(DisposeOnceAsync);
     }
 
     /// <summary>The name under which requests and telemetry know the model.</summary>
     public string ModelId { get; }
+
+    /// <summary>The names that requests may ask for: <see cref="ModelId"/> for the model without an adapter, then its adapters.</summary>
+    public IReadOnlyList<string> ModelIds { get; }
 
     /// <summary>Whether the model is in memory.</summary>
     public bool IsLoaded => _loaded is not null;
@@ -74,16 +79,26 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
 
     /// <summary>Loads the model before anybody asks, such as at the start of a server.</summary>
     /// <param name="cancellationToken">Ends the wait, or the loading between two tensors.</param>
-    public Task LoadAsync(CancellationToken cancellationToken = default) => RunAsync((_, _) => Task.FromResult(true), null, cancellationToken);
+    public Task LoadAsync(CancellationToken cancellationToken = default) => RunAsync((_, _) => Task.FromResult(true), null, null, cancellationToken);
 
     /// <summary>Runs work that needs the model, on a worker thread, when its turn comes.</summary>
     /// <param name="work">The work. It must not ask for the model again, which would wait for itself, and must not keep it.</param>
     /// <param name="cancellationToken">Ends the wait; the work gets it too, joined with the end of this object.</param>
     /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
-    public Task<TResult> RunAsync<TResult>(Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default)
+    public Task<TResult> RunAsync<TResult>(Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default) =>
+        RunAsync(null, work, cancellationToken);
+
+    /// <summary>Runs work that needs the model with one of its adapters.</summary>
+    /// <param name="modelId">One of <see cref="ModelIds"/>; null for <see cref="ModelId"/>.</param>
+    /// <param name="work">The work. It must not ask for the model again, which would wait for itself, and must not keep it.</param>
+    /// <param name="cancellationToken">Ends the wait; the work gets it too, joined with the end of this object.</param>
+    /// <exception cref="UnsupportedOptionException">There is no such model.</exception>
+    /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
+    public Task<TResult> RunAsync<TResult>(
+        string? modelId, Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(work);
-        return RunAsync((loaded, cancellation) => Task.FromResult(work(loaded.Model, loaded.Tokenizer, cancellation)), null, cancellationToken);
+        return RunAsync((loaded, cancellation) => Task.FromResult(work(loaded.Model, loaded.Tokenizer, cancellation)), modelId, null, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -92,14 +107,28 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => new(_disposed.Value);
 
-    internal async Task<TResult> RunAsync<TResult>(Func<LoadedModel, CancellationToken, Task<TResult>> work, Telemetry.Operation? operation, CancellationToken cancellationToken)
+    /// <exception cref="UnsupportedOptionException">There is no such model.</exception>
+    internal string Resolve(string? modelId) => modelId is null ? ModelId : ModelIds.Contains(modelId)
+        ? modelId
+        : throw new UnsupportedOptionException(nameof(Microsoft.Extensions.AI.ChatOptions.ModelId), $"'{modelId}'", $"{string.Join(", ", ModelIds.Select(id => $"'{id}'"))} or null");
+
+    internal async Task<TResult> RunAsync<TResult>(
+        Func<LoadedModel, CancellationToken, Task<TResult>> work, string? modelId, Telemetry.Operation? operation, CancellationToken cancellationToken)
     {
+        var adapter = Resolve(modelId) is var name && name == ModelId ? null : name;
         await _queue.EnterAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             operation?.TurnBegins();
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
-            return await Task.Run(() => work(_loaded ??= Load(ending.Token), ending.Token), ending.Token).ConfigureAwait(false);
+            return await Task.Run(
+                () =>
+                {
+                    var loaded = _loaded ??= Load(ending.Token);
+                    loaded.Select(adapter);
+                    return work(loaded, ending.Token);
+                },
+                ending.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_disposing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -124,7 +153,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
                 Options.Model!, new TokenizerOptions { Revision = how.Revision, CacheDir = how.CacheDir, LocalFilesOnly = how.LocalFilesOnly, Hub = how.Hub });
             Options.PrepareModel?.Invoke(model);
             Log.Loaded(Logger, ModelId, (model.LoadReport?.Bytes ?? 0) / 1e6, model.LoadReport?.Seconds ?? 0);
-            return new LoadedModel(model, tokenizer, Options.MaxCachedConversations, ownsModel: true);
+            return new LoadedModel(model, tokenizer, Options, ownsModel: true);
         }
         catch (Exception error)
         {

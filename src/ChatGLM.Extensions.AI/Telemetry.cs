@@ -16,11 +16,9 @@ internal sealed class Telemetry : IDisposable
     private readonly ActivitySource _source = new(ChatGLMTelemetry.SourceName);
     private readonly Meter _meter;
     private readonly bool _ownsMeter;
-    private readonly string _modelId;
 
-    public Telemetry(string modelId, IMeterFactory? meters)
+    public Telemetry(IMeterFactory? meters)
     {
-        _modelId = modelId;
         _ownsMeter = meters is null;
         _meter = meters?.Create(ChatGLMTelemetry.SourceName) ?? new Meter(ChatGLMTelemetry.SourceName);
         TokenUsage = _meter.CreateHistogram(
@@ -41,7 +39,14 @@ internal sealed class Telemetry : IDisposable
 
     private Histogram<double> QueueDuration { get; }
 
-    public Operation Start(string name) => new(this, name);
+    /// <summary>Lets listeners see how long a model's queue is.</summary>
+    public void ObserveQueue(string modelId, Func<int> length) => _meter.CreateObservableUpDownCounter(
+        ChatGLMTelemetry.QueueLength, () => new Measurement<int>(length(), KeyValuePair.Create<string, object?>("gen_ai.request.model", modelId)), "{request}", "Requests that wait for their turn at the model.");
+
+    /// <summary>Begins to measure a request.</summary>
+    /// <param name="name">The operation, such as <c>chat</c>.</param>
+    /// <param name="modelId">The model or adapter that is asked.</param>
+    public Operation Start(string name, string modelId) => new(this, name, modelId);
 
     public void Dispose()
     {
@@ -58,20 +63,21 @@ internal sealed class Telemetry : IDisposable
     {
         private readonly Telemetry _telemetry;
         private readonly string _name;
+        private readonly string _modelId;
         private readonly Activity? _activity;
         private readonly long _start = Stopwatch.GetTimestamp();
         private TimeSpan? _firstToken;
         private string? _error;
 
-        public Operation(Telemetry telemetry, string name)
+        public Operation(Telemetry telemetry, string name, string modelId)
         {
-            (_telemetry, _name) = (telemetry, name);
-            _activity = telemetry._source.StartActivity($"{name} {telemetry._modelId}", ActivityKind.Internal);
+            (_telemetry, _name, _modelId) = (telemetry, name, modelId);
+            _activity = telemetry._source.StartActivity($"{name} {modelId}", ActivityKind.Internal);
             if (_activity is not { IsAllDataRequested: true })
                 return;
             _activity.SetTag("gen_ai.operation.name", name);
             _activity.SetTag("gen_ai.provider.name", Provider);
-            _activity.SetTag("gen_ai.request.model", telemetry._modelId);
+            _activity.SetTag("gen_ai.request.model", modelId);
         }
 
         public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
@@ -119,7 +125,7 @@ internal sealed class Telemetry : IDisposable
         public void Complete(int inputTokens)
         {
             _telemetry.TokenUsage.Record(inputTokens, Tags(KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")));
-            _activity?.SetTag("gen_ai.response.model", _telemetry._modelId);
+            _activity?.SetTag("gen_ai.response.model", _modelId);
             _activity?.SetTag("gen_ai.usage.input_tokens", inputTokens);
         }
 
@@ -143,7 +149,7 @@ internal sealed class Telemetry : IDisposable
             {
                 { "gen_ai.operation.name", _name },
                 { "gen_ai.provider.name", Provider },
-                { "gen_ai.request.model", _telemetry._modelId },
+                { "gen_ai.request.model", _modelId },
             };
             foreach (var tag in more)
                 tags.Add(tag);

@@ -48,7 +48,7 @@ public abstract partial record PeftConfig
             InferenceMode = fields.Bool("inference_mode", false),
             BaseModelNameOrPath = fields.String("base_model_name_or_path"),
             Revision = fields.String("revision"),
-            TargetModules = ReadTargetModules(fields),
+            TargetModules = fields.Targets("target_modules"),
             ModulesToSave = fields.Strings("modules_to_save"),
         };
         config.Validate();
@@ -88,12 +88,7 @@ public abstract partial record PeftConfig
         new("inference_mode", PythonJson.Bool(InferenceMode)),
         new("modules_to_save", ModulesToSave is null ? "null" : PythonJson.List(ModulesToSave.Select(PythonJson.String))),
         new("revision", PythonJson.String(Revision)),
-        new("target_modules", TargetModules switch
-        {
-            null => "null",
-            { Pattern: { } pattern } => PythonJson.String(pattern),
-            { } names => PythonJson.List(names.Names.Select(PythonJson.String)),
-        }),
+        new("target_modules", PythonJson.Targets(TargetModules)),
         new("task_type", TaskType is { } task ? PythonJson.String(TaskTypes.First(t => t.Type == task).Name) : "null"),
     ];
 
@@ -108,12 +103,5 @@ public abstract partial record PeftConfig
         }
 
         throw new AdapterConfigException(fields.Source, "task_type", $"is {PeftException.Bound(name)}; expected one of {string.Join(", ", TaskTypes.Select(t => t.Name))}.");
-    }
-
-    private static TargetModules? ReadTargetModules(ConfigFields fields)
-    {
-        if (!fields.TryGet("target_modules", out var value))
-            return null;
-        return value.ValueKind == System.Text.Json.JsonValueKind.String ? (TargetModules)value.GetString()! : new TargetModules(fields.Strings("target_modules")!);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Peft.Tuners;
 
 namespace ChatGLM.Peft;
 
@@ -29,6 +30,9 @@ public abstract partial record PeftConfig
 
     /// <summary>Modules to train as a whole and to save with the adapter: those whose path ends like one of these names.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
+
+    /// <summary>The biases of the base that are trained with the adapter.</summary>
+    internal virtual TrainedBiases TrainedBiases => TrainedBiases.None;
 
     /// <summary>Where the configuration was read from, for messages.</summary>
     internal string Origin { get; init; } = FileName;

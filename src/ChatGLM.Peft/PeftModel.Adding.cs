@@ -13,8 +13,9 @@ public partial class PeftModel
         ArgumentNullException.ThrowIfNull(config);
         RequireNewName(adapterName);
         config.Validate();
-        var biasType = (config as LoraConfig)?.Bias ?? LoraBias.None;
-        if (_adapters.Count > 0 && (biasType != LoraBias.None || _adapters.Exists(a => a.Config is LoraConfig { Bias: not LoraBias.None })))
+        if (_adapters.Find(a => a.Config.PeftType != config.PeftType).Config is { } other)
+            throw new AdapterConfigException(config.Origin, "peft_type", $"is {PeftMethod.Of(config).Name}, and the model has {PeftMethod.Of(other).Name} adapters: those of one model are all of one kind. Unload them first, or load the base a second time.");
+        if (_adapters.Count > 0 && (config.TrainedBiases != TrainedBiases.None || _adapters.Exists(a => a.Config.TrainedBiases != TrainedBiases.None)))
             throw new AdapterConfigException(config.Origin, "bias", "trains the biases of the base model itself, so an adapter that does must be the only one. Set bias to none in all of them.");
         UnmergeAdapter();
         var tuner = PeftMethod.Of(config).CreateTuner();
@@ -32,7 +33,7 @@ public partial class PeftModel
             foreach (var path in targets)
                 staged.Add((path, tuner.Create(path, modules[path], config, BaseModel.Generator)));
             saved = _saved.Stage(config.ModulesToSave, targets);
-            var writes = weights?.Match(Places(staged, saved), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)));
+            var writes = weights?.Match(Places(staged, saved).Concat(tuner.Shared), Biases(config, targets).Select(b => (Prefix + b.Name, b.Bias)));
             foreach (var (path, adapter) in staged)
             {
                 if (modules[path] is not ITunerLayer layer)
@@ -53,12 +54,14 @@ public partial class PeftModel
         catch
         {
             TakeOut(adapterName, staged, saved, wrapped);
+            tuner.Release();
             BaseModel.Generator.SetState(random);
             throw;
         }
 
         _saved.Add(adapterName, saved);
         _adapters.Add((adapterName, config));
+        _tuners.Add(adapterName, tuner);
         _layers = [.. BaseModel.NamedModules().Where(m => m.Module is ITunerLayer).Select(m => (m.Name, (ITunerLayer)m.Module))];
         Activate(_active);
     }
@@ -100,10 +103,11 @@ public partial class PeftModel
     /// <summary>The biases of the base that are trained with an adapter, under their names in the base.</summary>
     private IEnumerable<(string Name, Tensor Bias)> Biases(PeftConfig config, IEnumerable<string> targets)
     {
-        if (config is not LoraConfig { Bias: not LoraBias.None and var which })
+        if (config.TrainedBiases == TrainedBiases.None)
             return [];
-        var layers = which == LoraBias.LoraOnly ? targets.Select(path => $"{path}.bias").ToHashSet(StringComparer.Ordinal) : null;
-        return BaseModel.NamedParameters().Where(p => layers?.Contains(p.Name) ?? (p.Name.Contains("bias", StringComparison.Ordinal) && !p.Name.Contains("lora_", StringComparison.Ordinal)));
+        var layers = config.TrainedBiases == TrainedBiases.OfTargets ? targets.ToHashSet(StringComparer.Ordinal) : null;
+        return BaseModel.NamedModules().Where(m => layers?.Contains(m.Name) ?? true)
+            .SelectMany(m => m.Module.OwnParameters.Where(p => p.Name == "bias").Select(p => ($"{m.Name}.bias", p.Parameter)));
     }
 
     private static IEnumerable<(string Key, Tensor Tensor)> Places(IEnumerable<(string Path, IAdapter Adapter)> layers, IEnumerable<(string Path, Module Copy)> saved) =>

@@ -83,7 +83,8 @@ public partial class PeftModel
 
     private IEnumerable<(string Key, Tensor Tensor)> Places(string adapterName) =>
         _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))
-            .Concat(_saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)));
+            .Concat(_saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)))
+            .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? tuner.Shared : []);
 
     private IEnumerable<(string Key, Tensor Tensor)> BiasPlaces(string adapterName, PeftConfig config) =>
         Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(adapterName)).Select(l => l.Path)).Select(b => (Prefix + b.Name, b.Bias));

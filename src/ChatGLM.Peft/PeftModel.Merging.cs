@@ -87,6 +87,8 @@ public partial class PeftModel
             tensor.Dispose();
         _saved.Clear();
         _adapters.Clear();
+        foreach (var name in _tuners.Keys.ToList())
+            ReleaseTuner(name);
         _active = _merged = [];
         BaseModel.RequiresGrad(false);
         return BaseModel;

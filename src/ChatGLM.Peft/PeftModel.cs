@@ -15,6 +15,7 @@ public partial class PeftModel : Module
     public const string DefaultAdapterName = "default";
 
     private readonly List<(string Name, PeftConfig Config)> _adapters = [];
+    private readonly Dictionary<string, ITuner> _tuners = new(StringComparer.Ordinal);
     private readonly SavedModules _saved;
     private List<(string Path, ITunerLayer Layer)> _layers = [];
     private IReadOnlyList<string> _active = [];
@@ -100,6 +101,7 @@ public partial class PeftModel : Module
         }
 
         _saved.Delete(adapterName);
+        ReleaseTuner(adapterName);
     }
 
     /// <summary>Switches the adapters off until the result is disposed, merged ones and <see cref="PeftConfig.ModulesToSave"/> too. As in peft, trained biases stay on: they are the
@@ -151,6 +153,8 @@ public partial class PeftModel : Module
             UnmergeAdapter();
             foreach (var tensor in _saved.Aside.ToList())
                 tensor.Dispose();
+            foreach (var name in _tuners.Keys.ToList())
+                ReleaseTuner(name);
             BaseModel.Dispose();
         }
 
@@ -187,6 +191,12 @@ public partial class PeftModel : Module
     {
         BaseModel.ReplaceModule(path, layer.Unload());
         _layers.RemoveAll(l => l.Layer == layer);
+    }
+
+    private void ReleaseTuner(string adapterName)
+    {
+        if (_tuners.Remove(adapterName, out var tuner))
+            tuner.Release();
     }
 
     /// <summary>What Python calls LoraModel: the part of a parameter's name between <c>base_model</c> and the base model's own names.</summary>

@@ -5,4 +5,7 @@ public enum PeftType
 {
     /// <summary>Low-rank adaptation (Hu et al. 2021): <c>LORA</c>.</summary>
     Lora,
+
+    /// <summary>Activations rescaled by learned vectors (Liu et al. 2022, (IA)³): <c>IA3</c>.</summary>
+    Ia3,
 }

@@ -83,7 +83,7 @@ public sealed class LoraConfigTests
     [InlineData("[]", "JSON object")]
     [InlineData("{\"peft_type\": \"LORA\", ", "not valid JSON")]
     [InlineData("{\"r\": 4}", "peft_type")]
-    [InlineData("{\"peft_type\": \"IA3\"}", "IA3")]
+    [InlineData("{\"peft_type\": \"POLY\"}", "POLY")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": 0}", "'r'")]
     [InlineData("{\"peft_type\": \"LORA\", \"r\": \"8\"}", "'r'")]
     [InlineData("{\"peft_type\": \"LORA\", \"lora_dropout\": 1}", "lora_dropout")]

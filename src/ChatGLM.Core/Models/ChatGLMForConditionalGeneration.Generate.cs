@@ -59,14 +59,26 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <param name="prompt">The text.</param>
     /// <param name="config">The options, stop strings among them; null for <see cref="GenerationConfig"/>.</param>
     /// <param name="cancellationToken">Looked at before every layer of the prompt and before every token.</param>
-    public TextGenerationResult Generate(ChatGLMTokenizer tokenizer, string prompt, GenerationConfig? config = null, CancellationToken cancellationToken = default)
+    public TextGenerationResult Generate(ChatGLMTokenizer tokenizer, string prompt, GenerationConfig? config = null, CancellationToken cancellationToken = default) =>
+        GenerateText(tokenizer, prompt, null, Complete(config), null, cancellationToken);
+
+    /// <summary>Continues a text and hands its pieces out as they come; a piece never ends inside a character.</summary>
+    /// <param name="tokenizer">The tokenizer of the same snapshot.</param>
+    /// <param name="prompt">The text.</param>
+    /// <param name="onText">Called with each piece.</param>
+    /// <param name="config">The options, stop strings among them; null for <see cref="GenerationConfig"/>.</param>
+    /// <param name="processors">The caller's own processors, after those of the options.</param>
+    /// <param name="cancellationToken">Looked at before every layer of the prompt and before every token.</param>
+    public TextGenerationResult Generate(
+        ChatGLMTokenizer tokenizer,
+        string prompt,
+        Action<string> onText,
+        GenerationConfig? config = null,
+        IReadOnlyList<LogitsProcessor>? processors = null,
+        CancellationToken cancellationToken = default)
     {
-        RequireTokenizer(tokenizer);
-        ArgumentNullException.ThrowIfNull(prompt);
-        using var scope = new TensorScope();
-        var call = new GenerationCall(Decoder: ids => tokenizer.Decode(ids));
-        var result = Generate(PromptOf(tokenizer.Encode(prompt)), Complete(config), call, cancellationToken);
-        return TextGenerationResult.From(result, tokenizer, Complete(config));
+        ArgumentNullException.ThrowIfNull(onText);
+        return GenerateText(tokenizer, prompt, onText, Complete(config), processors, cancellationToken);
     }
 
     /// <summary>Continues a text on a worker thread.</summary>
@@ -87,16 +99,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     {
         RequireTokenizer(tokenizer);
         ArgumentNullException.ThrowIfNull(prompt);
-        var options = Complete(config);
-        return StreamAsync(
-            (emit, cancellation) =>
-            {
-                using var scope = new TensorScope();
-                var stream = new TokenTextStream(tokenizer, options.EosTokenId ?? [], emit);
-                Generate(PromptOf(tokenizer.Encode(prompt)), options, new GenerationCall(OnToken: stream.Append, Decoder: ids => tokenizer.Decode(ids)), cancellation);
-                stream.Flush();
-            },
-            cancellationToken);
+        return StreamAsync((emit, cancellation) => GenerateText(tokenizer, prompt, emit, Complete(config), null, cancellation), cancellationToken);
     }
 
     /// <summary>Runs work on another thread and hands its pieces on as they come.</summary>
@@ -157,6 +160,19 @@ public abstract partial class ChatGLMForConditionalGeneration
         };
         using var session = DecodingSession.Start(this, prompts with { CancellationToken = cancellationToken });
         return Generation.Generator.Generate(session, request, cancellationToken);
+    }
+
+    private TextGenerationResult GenerateText(
+        ChatGLMTokenizer tokenizer, string prompt, Action<string>? onText, GenerationConfig options, IReadOnlyList<LogitsProcessor>? processors, CancellationToken cancellationToken)
+    {
+        RequireTokenizer(tokenizer);
+        ArgumentNullException.ThrowIfNull(prompt);
+        using var scope = new TensorScope();
+        var stream = onText is null ? null : new TokenTextStream(tokenizer, options.EosTokenId ?? [], onText);
+        var call = new GenerationCall(processors, OnToken: stream is null ? null : stream.Append, Decoder: ids => tokenizer.Decode(ids));
+        var result = Generate(PromptOf(tokenizer.Encode(prompt)), options, call, cancellationToken);
+        stream?.Flush();
+        return TextGenerationResult.From(result, tokenizer, options);
     }
 
     /// <summary>Refuses a tokenizer whose ids this model was not trained on, although many of them may be in its vocabulary.</summary>

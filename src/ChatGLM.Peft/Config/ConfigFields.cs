@@ -69,6 +69,10 @@ internal sealed class ConfigFields
             : Items(field, value, "a list of strings").Select(s => s.ValueKind == JsonValueKind.String ? s.GetString()! : throw Wrong(field, "a list of strings", s)).ToArray();
     }
 
+    /// <summary>A list of names of modules, or one string: a regular expression.</summary>
+    public TargetModules? Targets(string field) => !TryGet(field, out var value) ? null
+        : value.ValueKind == JsonValueKind.String ? (TargetModules)value.GetString()! : new TargetModules(Strings(field)!);
+
     /// <summary>A list of whole numbers, or a single one.</summary>
     public IReadOnlyList<int>? Ints(string field)
     {

@@ -45,6 +45,13 @@ internal static class PythonJson
         return text.Append('"').ToString();
     }
 
+    public static string Targets(TargetModules? targets) => targets switch
+    {
+        null => "null",
+        { Pattern: { } pattern } => String(pattern),
+        _ => List(targets.Names.Select(String)),
+    };
+
     /// <summary>A list inside the top object.</summary>
     public static string List(IEnumerable<string> items, int depth = 1)
     {

@@ -1,4 +1,5 @@
 using ChatGLM.Peft.Config;
+using ChatGLM.Peft.Tuners;
 
 namespace ChatGLM.Peft;
 
@@ -50,6 +51,8 @@ public sealed record LoraConfig : PeftConfig
 
     /// <summary>Learns the length of each row of the weight apart from its direction (DoRA, Liu et al. 2024).</summary>
     public bool UseDora { get; init; }
+
+    internal override TrainedBiases TrainedBiases => (TrainedBiases)Bias;
 
     internal static LoraConfig Read(ConfigFields fields) => new()
     {

@@ -21,7 +21,7 @@ internal sealed class LoraTuner : ITuner
     public PeftConfig Complete(Module model, PeftConfig config, IReadOnlyList<string> targets) => (LoraConfig)config with
     {
         FanInFanOut = false,
-        TargetModules = config.TargetModules is null or { IsAllLinear: true } ? TargetFinder.NamesOf(model, targets) : config.TargetModules,
+        TargetModules = TargetFinder.Complete(model, config, targets),
     };
 
     public IAdapter Create(string path, Module layer, PeftConfig config, TorchGenerator generator)

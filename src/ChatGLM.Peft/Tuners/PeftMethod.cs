@@ -1,4 +1,5 @@
 using ChatGLM.Peft.Config;
+using ChatGLM.Peft.Ia3;
 using ChatGLM.Peft.Lora;
 
 namespace ChatGLM.Peft.Tuners;
@@ -13,6 +14,7 @@ internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields,
     public static readonly IReadOnlyList<PeftMethod> All =
     [
         new(PeftType.Lora, "LORA", LoraConfig.Read, () => new LoraTuner()),
+        new(PeftType.Ia3, "IA3", Ia3Config.Read, () => new Ia3Tuner()),
     ];
 
     public static PeftMethod Of(PeftConfig config) =>

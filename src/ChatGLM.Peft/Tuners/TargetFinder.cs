@@ -17,10 +17,11 @@ internal static class TargetFinder
     /// <param name="config">What is meant.</param>
     /// <param name="layers">The indices of layers to keep to, or null.</param>
     /// <param name="layersPattern">The names before those indices, or null for any.</param>
+    /// <param name="defaults">The names that are meant if none is given; null for the attention's projections.</param>
     /// <exception cref="TargetModulesException">There is none, or one that takes no adapter.</exception>
-    public static IReadOnlyList<string> Find(Module model, PeftConfig config, IReadOnlyList<int>? layers, IReadOnlyList<string>? layersPattern)
+    public static IReadOnlyList<string> Find(Module model, PeftConfig config, IReadOnlyList<int>? layers, IReadOnlyList<string>? layersPattern, IEnumerable<string>? defaults = null)
     {
-        var targets = config.TargetModules ?? new TargetModules((IEnumerable<string>)DefaultTargets);
+        var targets = config.TargetModules ?? new TargetModules(defaults ?? DefaultTargets);
         var found = targets.IsAllLinear
             ? [.. Layers(model).Where(m => m.Module is Linear && !IsOutputLayer(model, m.Path)).Select(m => m.Path)]
             : Matching(model, config, targets, layers, layersPattern);
@@ -28,6 +29,19 @@ internal static class TargetFinder
             throw new TargetModulesException(NothingFound(model, targets, layers));
         return found;
     }
+
+    /// <summary>As <see cref="Find"/>, for a kind of adapter that goes on linear layers only.</summary>
+    public static IReadOnlyList<string> FindLinear(Module model, PeftConfig config, IReadOnlyList<int>? layers = null, IReadOnlyList<string>? layersPattern = null, IEnumerable<string>? defaults = null)
+    {
+        var found = Find(model, config, layers, layersPattern, defaults);
+        if (found.FirstOrDefault(path => model.TryGetModule(path, out var module) && module is not Linear) is { } embedding)
+            throw new TargetModulesException($"'{embedding}' is an embedding, and {PeftMethod.Of(config).Name} works on linear layers only. Take it out of target_modules.");
+        return found;
+    }
+
+    /// <summary>The targets as they are kept and saved: what was given, or the names of what was found where nothing or <c>"all-linear"</c> was.</summary>
+    public static TargetModules Complete(Module model, PeftConfig config, IReadOnlyList<string> found) =>
+        config.TargetModules is null or { IsAllLinear: true } ? NamesOf(model, found) : config.TargetModules;
 
     /// <summary>The names that <c>"all-linear"</c> stood for, as peft writes them into the file: the ends of the paths, or the whole list of paths where ends say too much.</summary>
     public static TargetModules NamesOf(Module model, IReadOnlyList<string> paths)

@@ -10,13 +10,13 @@ public sealed class EveryCaseIsKnownTests
     [
         "model", "logits_processing", "tokenizer", "random_numbers", "torch_bin_reader", "safetensors_reader",
         "shard_index", "quantized_snapshot", "int4_packing", "ptuning_v2", "lora", "lora_multi",
-        "lora_training", "schedules_and_optimizers", "ptuning_e2e",
+        "lora_training", "schedules_and_optimizers", "ptuning_e2e", "IA3",
     ];
 
     /// <summary>The kinds of packages or parts that are not built yet. Each moves up with its own.</summary>
     private static readonly HashSet<string> Later =
     [
-        "IA3", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING",
+        "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING",
     ];
 
     [Fact]
