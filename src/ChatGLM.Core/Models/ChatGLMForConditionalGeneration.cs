@@ -32,6 +32,7 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
     public sealed override ModelOutput Forward(ModelInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
+        inputs = inputs.On(Backend);
         if (inputs.Labels is not null && inputs.LastLogitsOnly)
             throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
         var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize) : null;

@@ -52,6 +52,8 @@ internal sealed class PrefixEncoder : Module
         return pairs;
     }
 
+    protected override void OnMoved(Backend backend) => _tokens.MoveTo(backend);
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
