@@ -1,8 +1,9 @@
 using ChatGLM.Models;
+using ChatGLM.Peft.Files;
 
 namespace ChatGLM.Peft;
 
-/// <summary>Loads an adapter together with the base model that it names.</summary>
+/// <summary>Loads an adapter together with the base model that it names, to answer.</summary>
 public static class AutoPeftModelForCausalLM
 {
     /// <summary>Loads the base model of <c>base_model_name_or_path</c> and puts the adapter on it.</summary>
@@ -11,20 +12,6 @@ public static class AutoPeftModelForCausalLM
     /// <param name="adapterName">What to call the adapter.</param>
     /// <param name="isTrainable">Whether it is to be trained on.</param>
     /// <exception cref="AdapterConfigException">The configuration is missing or damaged, or names no base model.</exception>
-    public static PeftModelForCausalLM FromPretrained(string folder, ModelOptions? options = null, string adapterName = PeftModel.DefaultAdapterName, bool isTrainable = false)
-    {
-        var config = PeftConfig.FromPretrained(folder);
-        if (string.IsNullOrEmpty(config.BaseModelNameOrPath))
-            throw new AdapterConfigException(config.Origin, "base_model_name_or_path", "is empty. Load the base model with AutoModel, then use PeftModel.FromPretrained.");
-        var model = AutoModel.FromPretrained(config.BaseModelNameOrPath, config.Revision is null ? options : (options ?? new ModelOptions()) with { Revision = config.Revision });
-        try
-        {
-            return PeftModel.FromPretrained(model, folder, adapterName, isTrainable);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
-    }
+    public static PeftModelForCausalLM FromPretrained(string folder, ModelOptions? options = null, string adapterName = PeftModel.DefaultAdapterName, bool isTrainable = false) =>
+        (PeftModelForCausalLM)AdapterWithBase.Load(folder, options, adapterName, isTrainable, (_, place, how) => AutoModel.FromPretrained(place, how));
 }

@@ -63,7 +63,7 @@ public abstract partial record PeftConfig
         foreach (var (name, value) in Original)
             read[name] = PythonJson.Render(value);
         var fields = new Dictionary<string, string>(read, StringComparer.Ordinal);
-        foreach (var field in CommonFields().Concat(Fields()))
+        foreach (var field in CommonFields().Concat(HasModules ? ModuleFields() : []).Concat(Fields()))
         {
             if (field.When == Written.Always || !wasRead || (field.When == Written.UnlessAbsent && read.ContainsKey(field.Name)))
                 fields[field.Name] = field.Json;
@@ -86,10 +86,14 @@ public abstract partial record PeftConfig
         new("auto_mapping", "null", Written.WhenNew),
         new("base_model_name_or_path", PythonJson.String(BaseModelNameOrPath)),
         new("inference_mode", PythonJson.Bool(InferenceMode)),
-        new("modules_to_save", ModulesToSave is null ? "null" : PythonJson.List(ModulesToSave.Select(PythonJson.String))),
         new("revision", PythonJson.String(Revision)),
-        new("target_modules", PythonJson.Targets(TargetModules)),
         new("task_type", TaskType is { } task ? PythonJson.String(TaskTypes.First(t => t.Type == task).Name) : "null"),
+    ];
+
+    private IEnumerable<ConfigField> ModuleFields() =>
+    [
+        new("modules_to_save", ModulesToSave is null ? "null" : PythonJson.List(ModulesToSave.Select(PythonJson.String))),
+        new("target_modules", PythonJson.Targets(TargetModules)),
     ];
 
     private static TaskType? ReadTaskType(ConfigFields fields)

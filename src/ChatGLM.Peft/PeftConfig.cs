@@ -40,6 +40,9 @@ public abstract partial record PeftConfig
     /// <summary>The fields of the file that it was read from; those that are not known here are written back.</summary>
     internal IReadOnlyList<KeyValuePair<string, JsonElement>> Original { get; init; } = [];
 
+    /// <summary>Whether it changes modules of the base: whether a file has <c>target_modules</c> and <c>modules_to_save</c>.</summary>
+    private protected virtual bool HasModules => true;
+
     /// <summary>Refuses values that no adapter can have.</summary>
     /// <exception cref="AdapterConfigException">A value is out of its range.</exception>
     internal abstract void Validate();

@@ -13,12 +13,18 @@ public partial class PeftModel
         ArgumentNullException.ThrowIfNull(config);
         RequireNewName(adapterName);
         config.Validate();
-        if (_adapters.Find(a => a.Config.PeftType != config.PeftType).Config is { } other)
-            throw new AdapterConfigException(config.Origin, "peft_type", $"is {PeftMethod.Of(config).Name}, and the model has {PeftMethod.Of(other).Name} adapters: those of one model are all of one kind. Unload them first, or load the base a second time.");
+        if (config is PromptLearningConfig prompt)
+        {
+            AddPrompt(adapterName, prompt, weights);
+            return;
+        }
+
+        if (_adapters.Find(a => a.Config is not PromptLearningConfig && a.Config.PeftType != config.PeftType).Config is { } other)
+            throw new AdapterConfigException(config.Origin, "peft_type", $"is {PeftMethod.Of(config).Name}, and the model has {PeftMethod.Of(other).Name} adapters: those inside the layers of one model are all of one kind. Unload them first, or load the base a second time.");
         if (_adapters.Count > 0 && (config.TrainedBiases != TrainedBiases.None || _adapters.Exists(a => a.Config.TrainedBiases != TrainedBiases.None)))
             throw new AdapterConfigException(config.Origin, "bias", "trains the biases of the base model itself, so an adapter that does must be the only one. Set bias to none in all of them.");
         UnmergeAdapter();
-        var tuner = PeftMethod.Of(config).CreateTuner();
+        var tuner = PeftMethod.Of(config).CreateTuner!();
         var targets = tuner.FindTargets(BaseModel, config);
         if (targets.FirstOrDefault(_saved.Holds) is { } held)
             throw new TargetModulesException($"'{held}' is in the modules_to_save of another adapter, so it cannot be a target of this one.");

@@ -30,15 +30,31 @@ public partial class PeftModel
         var rank = options.CombinationType switch
         {
             CombinationType.Cat => adapters.Sum(name => ((LoraConfig)Config(name)).R),
-            CombinationType.Svd => options.SvdRank ?? adapters.Max(name => ((LoraConfig)Config(name)).R),
+            var type when type.IsSvd() => options.SvdRank ?? adapters.Max(name => ((LoraConfig)Config(name)).R),
             _ => first.R,
         };
+        var present = _layers.Where(l => adapters.Any(name => Find(l.Layer, name) is not null)).ToList();
+        var generator = options.Seed is { } seed ? new TorchGenerator(seed) : BaseModel.Generator;
+        var before = generator.GetState();
         var combined = new List<(string Path, ITunerLayer Layer, LoraAdapter Adapter)>();
-        foreach (var (path, layer) in _layers)
+        try
         {
-            var present = adapters.Select((name, i) => (Adapter: Find(layer, name), Weight: weights[i])).Where(a => a.Adapter is not null).ToList();
-            if (present.Count > 0)
-                combined.Add((path, layer, Combine(layer, [.. present.Select(p => p.Adapter!)], [.. present.Select(p => p.Weight)], options, rank, first.LoraDropout)));
+            if (options.CombinationType.IsRandom())
+                PassFirstValues(present.Select(l => l.Layer), rank, first, generator);
+            var combiner = new LoraCombiner(options, rank, generator);
+            foreach (var (path, layer) in present)
+            {
+                var parts = adapters.Select((name, i) => (Adapter: Find(layer, name), Weight: weights[i])).Where(a => a.Adapter is not null).ToList();
+                var factors = combiner.Combine([.. parts.Select(p => p.Adapter!)], [.. parts.Select(p => p.Weight)], layer is Embedding);
+                combined.Add((path, layer, Adapter(layer, factors, parts[0].Adapter!, first.LoraDropout)));
+            }
+        }
+        catch
+        {
+            foreach (var parameter in combined.SelectMany(c => c.Adapter.Parameters))
+                parameter.Tensor.Dispose();
+            generator.SetState(before);
+            throw;
         }
 
         foreach (var (_, layer, adapter) in combined)
@@ -51,6 +67,7 @@ public partial class PeftModel
             RankPattern = ranks,
             AlphaPattern = ranks.ToDictionary(r => r.Key, r => (double)r.Value, StringComparer.Ordinal),
             UseRslora = false,
+            InitLoraWeights = InitLoraWeights.Default,
             ModulesToSave = null,
         })));
         Activate(_active);
@@ -63,13 +80,22 @@ public partial class PeftModel
         _ => null,
     };
 
-    private static LoraAdapter Combine(ITunerLayer layer, LoraAdapter[] adapters, float[] weights, WeightedAdapterOptions options, int rank, float dropout)
+    private static LoraAdapter Adapter(ITunerLayer layer, LoraCombiner.Factors factors, LoraAdapter like, float dropout)
     {
-        var factors = LoraCombiner.Combine(adapters, weights, options, rank);
-        var (rows, columns, backend) = (adapters[0].B.Shape[0], adapters[0].A.Shape[1], adapters[0].A.Backend);
+        var (rows, columns, backend) = (like.B.Shape[0], like.A.Shape[1], like.A.Backend);
         using var outliving = TensorScope.Suspend();
         return new LoraAdapter(
             Tensor.From(factors.A, [factors.Rank, columns], backend), Tensor.From(factors.B, [rows, factors.Rank], backend), 1, layer is Embedding ? 0 : dropout, layer is Embedding);
+    }
+
+    /// <summary>peft first makes the new adapter with first values of its own, which are drawn before anything is dropped.</summary>
+    private static void PassFirstValues(IEnumerable<ITunerLayer> layers, int rank, LoraConfig like, TorchGenerator generator)
+    {
+        foreach (var layer in layers)
+        {
+            foreach (var parameter in LoraTuner.CreatePlain((Module)layer, rank, like.InitLoraWeights, generator).Parameters)
+                parameter.Tensor.Dispose();
+        }
     }
 
     private void RequireCombinable(IReadOnlyList<string> adapters, IReadOnlyList<float> weights, WeightedAdapterOptions options)
@@ -86,7 +112,7 @@ public partial class PeftModel
                 throw new AdapterMergeException($"'{name}' has trained more than A and B (use_dora, bias or modules_to_save), which cannot be combined.");
         }
 
-        if (options.CombinationType is CombinationType.Ties or CombinationType.MagnitudePrune && options.Density is not (>= 0 and <= 1))
+        if (options.CombinationType.Prunes() && adapters.Count > 1 && options.Density is not (>= 0 and <= 1))
             throw new AdapterMergeException($"{options.CombinationType} needs a density from 0 to 1, found {(options.Density is { } density ? Text(density) : "none")}.");
         if (options.SvdClamp is not (null or (> 0 and <= 1)))
             throw new AdapterMergeException("SvdClamp is a quantile: above 0 and at most 1.");

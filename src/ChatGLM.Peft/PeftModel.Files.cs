@@ -1,6 +1,7 @@
 using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Peft.Files;
+using ChatGLM.Peft.Prompts;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft;
@@ -22,9 +23,13 @@ public partial class PeftModel
         (PeftModelForCausalLM)FromPretrained((PreTrainedModel)model, folder, adapterName, isTrainable);
 
     /// <inheritdoc cref="FromPretrained(ChatGLMForConditionalGeneration, string, string, bool)"/>
+    public static PeftModelForSequenceClassification FromPretrained(ChatGLMForSequenceClassification model, string folder, string adapterName = DefaultAdapterName, bool isTrainable = false) =>
+        (PeftModelForSequenceClassification)FromPretrained((PreTrainedModel)model, folder, adapterName, isTrainable);
+
+    /// <inheritdoc cref="FromPretrained(ChatGLMForConditionalGeneration, string, string, bool)"/>
     public static PeftModel FromPretrained(PreTrainedModel model, string folder, string adapterName = DefaultAdapterName, bool isTrainable = false)
     {
-        PeftModel peft = model is ChatGLMForConditionalGeneration answering ? new PeftModelForCausalLM(answering) : new PeftModel(model);
+        var peft = Around(model, PeftConfig.FromPretrained(folder));
         peft.LoadAdapter(folder, adapterName, isTrainable);
         peft.SetAdapter(adapterName);
         return peft;
@@ -59,12 +64,15 @@ public partial class PeftModel
     }
 
     /// <summary>The parameters of an adapter under the keys that they have in a file, such as <c>base_model.model.transformer.layers.0.attention.query_key_value.lora_A.weight</c>;
-    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies.</summary>
+    /// trained biases and <see cref="PeftConfig.ModulesToSave"/> among them. They are the model's own, not copies. Virtual tokens are one tensor, <c>prompt_embeddings</c>; where a network
+    /// makes them, it is what the network makes now.</summary>
     /// <param name="adapterName">The adapter.</param>
     /// <exception cref="AdapterNameException">There is no such adapter.</exception>
     public IReadOnlyDictionary<string, Tensor> GetPeftModelStateDict(string adapterName = DefaultAdapterName)
     {
         var config = Config(adapterName);
+        if (_prompts.Find(adapterName) is IPromptEncoder prompt)
+            return Saved(adapterName).Append((PromptKey, prompt.Compute())).ToDictionary(p => p.Item1, p => p.Item2, StringComparer.Ordinal);
         return Places(adapterName).Concat(BiasPlaces(adapterName, config)).DistinctBy(p => p.Key).ToDictionary(p => p.Key, p => p.Tensor, StringComparer.Ordinal);
     }
 
@@ -77,14 +85,23 @@ public partial class PeftModel
     {
         ArgumentNullException.ThrowIfNull(state);
         var config = Config(adapterName);
+        if (_prompts.Find(adapterName) is IPromptEncoder { Stored: null })
+            throw new AdapterWeightsException("The state dict", $"it holds the virtual tokens of '{adapterName}', which a network makes: its weights do not follow from them. Nothing was changed.");
         UnmergeAdapter();
         new AdapterWeights("The state dict", null, state).Match(Places(adapterName), BiasPlaces(adapterName, config)).Apply();
     }
 
     private IEnumerable<(string Key, Tensor Tensor)> Places(string adapterName) =>
         _layers.SelectMany(l => l.Layer.Parameters(adapterName).Select(p => ($"{Prefix}{l.Path}.{p.FileKey}", p.Tensor)))
-            .Concat(_saved.Parameters(adapterName).Select(p => (Prefix + p.Name, p.Tensor)))
+            .Concat(_prompts.Find(adapterName) is IPromptEncoder { Stored: { } stored } ? [(PromptKey, stored)] : [])
+            .Concat(Saved(adapterName))
             .Concat(_tuners.TryGetValue(adapterName, out var tuner) ? tuner.Shared : []);
+
+    private IEnumerable<(string Key, Tensor Tensor)> Saved(string adapterName)
+    {
+        var prefix = _prompts.Find(adapterName) is null ? Prefix : PromptPrefix;
+        return _saved.Parameters(adapterName).Select(p => (prefix + p.Name, p.Tensor));
+    }
 
     private IEnumerable<(string Key, Tensor Tensor)> BiasPlaces(string adapterName, PeftConfig config) =>
         Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(adapterName)).Select(l => l.Path)).Select(b => (Prefix + b.Name, b.Bias));

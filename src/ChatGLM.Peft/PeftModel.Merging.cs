@@ -18,6 +18,8 @@ public partial class PeftModel
         var names = adapterNames.Count > 0 ? adapterNames : _active;
         foreach (var name in names)
             Config(name);
+        if (names.FirstOrDefault(name => _prompts.Find(name) is not null) is { } prompt)
+            throw new AdapterMergeException($"'{prompt}' ({Config(prompt).PeftType}) puts virtual tokens before the text, which no weight can hold. Keep the adapter, or merge the others by name. Nothing was changed.");
         UnmergeAdapter();
         var layers = _layers.Where(l => l.Layer.Adapters.Any(names.Contains)).ToList();
         foreach (var (path, layer) in layers)
@@ -86,6 +88,7 @@ public partial class PeftModel
         foreach (var tensor in _saved.Aside.Where(tensor => !inModel.Contains(tensor)).ToList())
             tensor.Dispose();
         _saved.Clear();
+        _prompts.Clear();
         _adapters.Clear();
         foreach (var name in _tuners.Keys.ToList())
             ReleaseTuner(name);

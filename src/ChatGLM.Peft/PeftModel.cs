@@ -1,4 +1,5 @@
 using ChatGLM.Models;
+using ChatGLM.Peft.Prompts;
 using ChatGLM.Peft.Tuners;
 using ChatGLM.Tensors;
 
@@ -17,6 +18,7 @@ public partial class PeftModel : Module
     private readonly List<(string Name, PeftConfig Config)> _adapters = [];
     private readonly Dictionary<string, ITuner> _tuners = new(StringComparer.Ordinal);
     private readonly SavedModules _saved;
+    private readonly PromptAdapters _prompts;
     private List<(string Path, ITunerLayer Layer)> _layers = [];
     private IReadOnlyList<string> _active = [];
     private IReadOnlyList<string> _merged = [];
@@ -25,11 +27,13 @@ public partial class PeftModel : Module
     private protected PeftModel(PreTrainedModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (model.NamedModules().Any(m => m.Module is ITunerLayer))
+        if (model.NamedModules().Any(m => m.Module is ITunerLayer) || model.SoftPrompt is IPromptEncoder)
             throw new TargetModulesException("The model has adapters already. Use AddAdapter or LoadAdapter of the PeftModel that it belongs to, or Unload them first.");
         BaseModel = model;
         _saved = new SavedModules(model);
+        _prompts = new PromptAdapters(model);
         Child("base_model", new Tuner(model));
+        Child("prompt_encoder", _prompts);
     }
 
     /// <summary>The model that the adapters stand in.</summary>
@@ -50,11 +54,20 @@ public partial class PeftModel : Module
     /// <summary>Puts an adapter on a model and freezes the model's own parameters (<c>get_peft_model</c>).</summary>
     internal static PeftModel Create(PreTrainedModel model, PeftConfig config, string adapterName)
     {
-        PeftModel peft = model is ChatGLMForConditionalGeneration answering ? new PeftModelForCausalLM(answering) : new PeftModel(model);
+        var peft = Around(model, config);
         peft.Add(adapterName, config, weights: null);
         peft.SetAdapter(adapterName);
         return peft;
     }
+
+    /// <summary>The class for a model and what it is to be used for.</summary>
+    private static PeftModel Around(PreTrainedModel model, PeftConfig config) => model switch
+    {
+        ChatGLMForConditionalGeneration answering when config?.TaskType == TaskType.Seq2SeqLM => new PeftModelForSeq2SeqLM(answering),
+        ChatGLMForConditionalGeneration answering => new PeftModelForCausalLM(answering),
+        ChatGLMForSequenceClassification classifier => new PeftModelForSequenceClassification(classifier),
+        _ => new PeftModel(model),
+    };
 
     /// <summary>Scores every position, and computes the loss if labels are given, through the active adapters.</summary>
     /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>
@@ -78,6 +91,8 @@ public partial class PeftModel : Module
             Config(name);
         if (_saved.Conflict(adapterNames) is { } path)
             throw new TargetModulesException($"The adapters {PeftException.List(adapterNames)} have each trained their own '{path}' (modules_to_save): only one of them can be active.");
+        if (_prompts.Conflict(adapterNames) is var (first, second))
+            throw new AdapterNameException(second, $"puts virtual tokens before the text, as '{first}' does, and there is room for one: only one of them can be active.");
         UnmergeAdapter();
         Activate([.. adapterNames.Distinct()]);
     }
@@ -101,6 +116,7 @@ public partial class PeftModel : Module
         }
 
         _saved.Delete(adapterName);
+        _prompts.Delete(adapterName);
         ReleaseTuner(adapterName);
     }
 
@@ -111,6 +127,7 @@ public partial class PeftModel : Module
         _disabled++;
         _layers.ForEach(l => l.Layer.Enable(false));
         _saved.Activate([]);
+        _prompts.Activate([]);
         return new AdapterScope(this);
     }
 
@@ -143,6 +160,7 @@ public partial class PeftModel : Module
             return;
         _layers.ForEach(l => l.Layer.Enable(true));
         _saved.Activate(_active);
+        _prompts.Activate(_active);
     }
 
     /// <inheritdoc/>
@@ -180,6 +198,8 @@ public partial class PeftModel : Module
 
     private void Activate(IReadOnlyList<string> adapters)
     {
+        // First, because the model may refuse it: it may have been given a prefix of its own since.
+        _prompts.Activate(IsDisabled ? [] : adapters);
         _active = adapters;
         _layers.ForEach(l => l.Layer.Activate(adapters));
         _saved.Activate(IsDisabled ? [] : adapters);
@@ -190,6 +210,7 @@ public partial class PeftModel : Module
             var isTrained = adapters.Contains(name) && !config.InferenceMode;
             foreach (var tensor in _layers.SelectMany(l => l.Layer.Parameters(name)).Select(p => p.Tensor).Concat(_saved.Parameters(name).Select(p => p.Tensor)))
                 tensor.RequiresGrad = isTrained;
+            _prompts.Find(name)?.RequiresGrad(isTrained);
             if (!isTrained)
                 continue;
             foreach (var (_, bias) in Biases(config, _layers.Where(l => l.Layer.Adapters.Contains(name)).Select(l => l.Path)))

@@ -5,8 +5,8 @@ using ChatGLM.Tokenizers;
 
 namespace ChatGLM.Peft;
 
-/// <summary>A model that answers, with adapters (<c>peft.PeftModelForCausalLM</c>; for these models <c>PeftModelForSeq2SeqLM</c> is the same).</summary>
-public sealed class PeftModelForCausalLM : PeftModel
+/// <summary>A model that answers, with adapters (<c>peft.PeftModelForCausalLM</c>).</summary>
+public class PeftModelForCausalLM : PeftModel
 {
     internal PeftModelForCausalLM(ChatGLMForConditionalGeneration model)
         : base(model) => Model = model;

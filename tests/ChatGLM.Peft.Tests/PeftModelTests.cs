@@ -179,9 +179,40 @@ public sealed class PeftModelTests
     [Fact]
     public void A_classifiers_head_is_saved_without_being_asked()
     {
-        using var model = AutoModelForSequenceClassification.FromConfig(TinyModels.Second with { NumLabels = 3 }, new ModelOptions { Seed = 7 });
-        using var peft = ((PreTrainedModel)model).GetPeftModel(new LoraConfig { R = 2, TaskType = TaskType.SequenceClassification });
+        using var folder = new TemporaryFolder();
+        var config = TinyModels.Second with { NumLabels = 3 };
+        using var model = AutoModelForSequenceClassification.FromConfig(config, new ModelOptions { Seed = 7 });
+        PeftModelForSequenceClassification peft = model.GetPeftModel(new LoraConfig { R = 2, TaskType = TaskType.SequenceClassification, InitLoraWeights = InitLoraWeights.Random });
         peft.GetPeftModelStateDict().Keys.Should().Contain("base_model.model.classifier_head.weight");
+        var logits = Scores(model);
+        peft.SavePretrained(folder.Path);
+        using var other = AutoModelForSequenceClassification.FromConfig(config, new ModelOptions { Seed = 7 });
+        Scores(PeftModel.FromPretrained(other, folder.Path).Model).Should().Equal(logits);
+
+        static float[] Scores(ChatGLMForSequenceClassification model) => model.Forward(TinyModels.Inputs() with { Labels = null }).Logits.ToFloatArray();
+    }
+
+    [Fact]
+    public void The_class_goes_by_the_model_and_its_task()
+    {
+        using var folder = new TemporaryFolder();
+        var config = new LoraConfig { R = 2, TargetModules = ["query_key_value"], InitLoraWeights = InitLoraWeights.Random };
+        using var model = TinyModels.Create(2);
+        model.SavePretrained(folder["base"]);
+        model.GetPeftModel(config).Should().BeOfType<PeftModelForCausalLM>().Which.Unload();
+        var peft = model.GetPeftModel(config with { TaskType = TaskType.Seq2SeqLM, BaseModelNameOrPath = folder["base"] });
+        peft.Should().BeOfType<PeftModelForSeq2SeqLM>();
+        var logits = TinyModels.Logits(model);
+        peft.SavePretrained(folder["adapter"]);
+        using PeftModelForSeq2SeqLM loaded = AutoPeftModelForSeq2SeqLM.FromPretrained(folder["adapter"]);
+        TinyModels.Logits(loaded.Model).Should().Equal(logits);
+        using (var any = AutoPeftModel.FromPretrained(folder["adapter"]))
+            any.Should().BeOfType<PeftModelForSeq2SeqLM>();
+        using (var causal = AutoPeftModelForCausalLM.FromPretrained(folder["adapter"]))
+            TinyModels.Logits(causal.Model).Should().Equal(logits);
+        peft.Unload();
+        model.GetPeftModel(config with { TaskType = TaskType.CausalLM, BaseModelNameOrPath = folder["base"] }).SavePretrained(folder["other"]);
+        FluentActions.Invoking(() => AutoPeftModelForSeq2SeqLM.FromPretrained(folder["other"])).Should().Throw<AdapterConfigException>().WithMessage("*task_type*CausalLM*AutoPeftModel*");
     }
 
     [Fact]

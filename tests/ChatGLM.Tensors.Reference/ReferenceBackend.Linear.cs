@@ -94,6 +94,8 @@ public partial class ReferenceBackend
     /// <inheritdoc/>
     public override Tensor Dequantize(LinearWeight weight)
     {
+        if (weight is GroupQuantizedWeight grouped)
+            return DequantizeGroups(grouped);
         if (weight is not RowQuantizedWeight quantized)
             return Cast(((DenseWeight)weight).Tensor, DType.Float32);
         var y = New([weight.OutFeatures, weight.InFeatures]);

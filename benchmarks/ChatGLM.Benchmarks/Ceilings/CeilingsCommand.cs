@@ -28,6 +28,17 @@ internal static class CeilingsCommand
         return command;
     }
 
+    private static IEnumerable<Measurement> QuantizedRows(Tensors.CpuBackend backend, ColdWeights dense)
+    {
+        foreach (var format in new Tensors.GroupQuantization[] { new(4, 32), new(4, 64), new(4, 128), new(4, 32, HasMinimum: true), new(8, 32), new(8, 128) })
+        {
+            var name = $"int{format.Bits}g{format.GroupSize}{(format.HasMinimum ? "m" : "")}";
+            yield return new QuantizedLinearMeasurement($"matvec.{name}", backend, dense, format, rows: 1);
+            yield return new QuantizedLinearMeasurement($"linear4.{name}", backend, dense, format, rows: 4);
+            yield return new QuantizedLinearMeasurement($"linear128.{name}", backend, dense, format, rows: 128);
+        }
+    }
+
     private static IReadOnlyList<ResultRow> Measure(Tensors.CpuBackendOptions options, int rounds, string filter)
     {
         // A new kind of row is one more entry here.
@@ -48,6 +59,7 @@ internal static class CeilingsCommand
             new LinearMeasurement("linear8.f16", backend, float16, rows: 8),
             new LinearMeasurement("linear32.bf16", backend, bfloat16, rows: 32),
             new LinearMeasurement("linear128.bf16", backend, bfloat16, rows: 128),
+            .. QuantizedRows(backend, bfloat16),
         ];
         var chosen = all.Where(row => row.Ceiling is null || row.Name.Contains(filter, StringComparison.Ordinal)).ToArray();
         var best = new double[chosen.Length];

@@ -137,7 +137,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     internal GenerationResult Generate(ModelInputs prompts, GenerationConfig config, GenerationCall call, CancellationToken cancellationToken)
     {
         var tokens = TokenBatch.Read(prompts.InputIds, Config.VocabularySize);
-        var past = prompts.PastKeyValues is { Length: > 0 } cache ? cache.Length - PrefixLength : 0;
+        var past = prompts.PastKeyValues?.TokenLength ?? 0;
         if (past != call.Past.Length)
         {
             throw new ModelInputException(nameof(ModelInputs.PastKeyValues), $"the cache holds {past} tokens that this call does not name, and processors such as the repetition penalty need them all. "
@@ -208,6 +208,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     /// <summary>Refuses a prompt that leaves no room for an answer.</summary>
     internal void RequireRoom(int promptTokens)
     {
+        promptTokens += Prompt.TokenLength; // virtual tokens have positions too
         if (promptTokens >= Config.MaxPositions)
             throw new PromptTooLongException(promptTokens, Config.MaxPositions, Config is ChatGLM6BConfig ? "max_sequence_length" : "seq_length");
     }
@@ -254,10 +255,10 @@ public abstract partial class ChatGLMForConditionalGeneration
         // ChatGLM-6B's positions go on beyond what it was trained on, as in the reference.
         if (Config is ChatGLM6BConfig)
             return config;
-        var room = Config.MaxPositions - promptTokens;
+        var positions = Config.MaxPositions - Prompt.TokenLength;
         return config.MaxNewTokens is { } more
-            ? config with { MaxNewTokens = Math.Min(more, room) }
-            : config with { MaxLength = Math.Min(config.MaxLength, Config.MaxPositions) };
+            ? config with { MaxNewTokens = Math.Min(more, positions - promptTokens) }
+            : config with { MaxLength = Math.Min(config.MaxLength, positions) };
     }
 
     private int[]? PaddingOf(ModelInputs prompts, TokenBatch tokens)

@@ -24,8 +24,6 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
     /// <summary>Whether a longer prompt can go on from the keys and values of a shorter one that it begins with.</summary>
     internal abstract bool CanContinueFromCache { get; }
 
-    private protected abstract Transformer Transformer { get; }
-
     private protected sealed override string Architecture => "ChatGLMForConditionalGeneration";
 
     /// <inheritdoc/>
@@ -35,7 +33,7 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
         inputs = inputs.On(Backend);
         if (inputs.Labels is not null && inputs.LastLogitsOnly)
             throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
-        var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize) : null;
+        var nextTokens = inputs.Labels is { } labels ? CausalLoss.NextTokens(labels, inputs.InputIds, Config.VocabularySize, Transformer.VirtualTokens(inputs)) : null;
         using var pass = BeginPass();
         using var scope = new TensorScope();
         var (hidden, states, cache) = Transformer.Forward(inputs);
@@ -60,9 +58,9 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
 
     /// <summary>Masks and positions of the tokens that will follow a prompt.</summary>
     /// <param name="prompt">The prompt, about to be fed.</param>
-    /// <param name="pastTokens">Tokens that the cache holds already, without a prefix.</param>
+    /// <param name="pastTokens">Tokens that the cache holds already, without a soft prompt.</param>
     internal abstract DecodingState StartDecoding(ModelInputs prompt, int pastTokens);
 
-    /// <summary>The keys that a P-Tuning prefix puts into a cache.</summary>
-    internal int PrefixLength => Transformer.PrefixLength;
+    /// <summary>What stands before a row's first token now.</summary>
+    internal StandingPrompt Prompt => Transformer.Prompt;
 }

@@ -151,7 +151,7 @@ public sealed class ChatSession : IDisposable
 
         stream?.Flush();
         // The session has been fed all but the last token.
-        _cachedIds = _cache is null ? [] : result.Sequences[0].AsSpan(0, _cache.Length - _model.PrefixLength).ToArray();
+        _cachedIds = _cache is null ? [] : result.Sequences[0].AsSpan(0, _cache.TokenLength).ToArray();
         return Finish(query, options, config, result, known);
     }
 
@@ -183,6 +183,9 @@ public sealed class ChatSession : IDisposable
             return 0;
         }
 
+        // Behind another prompt the same tokens have other keys.
+        if (_cache is { Length: > 0 } && _cache.Prompt != _model.Prompt)
+            DropCache();
         _cache ??= new KeyValueCache(_model.Config.NumLayers, _model.Backend);
         var common = Math.Min(ids.AsSpan().CommonPrefixLength(_cachedIds), ids.Length - 1);
         if (common <= 0)
@@ -191,7 +194,7 @@ public sealed class ChatSession : IDisposable
             return 0;
         }
 
-        _cache.Truncate(_model.PrefixLength + common);
+        _cache.Truncate(_cache.Prompt.Length + common);
         return common;
     }
 

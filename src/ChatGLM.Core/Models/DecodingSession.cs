@@ -36,8 +36,7 @@ internal sealed class DecodingSession : IDecodingSession
         var ownsCache = prompt.PastKeyValues is null;
         try
         {
-            var pastTokens = cache.Length == 0 ? 0 : cache.Length - model.PrefixLength;
-            var session = new DecodingSession(model, cache, ownsCache, model.StartDecoding(prompt, pastTokens));
+            var session = new DecodingSession(model, cache, ownsCache, model.StartDecoding(prompt, cache.TokenLength));
             session.Feed(prompt with { PastKeyValues = cache, LastLogitsOnly = true, Labels = null, OutputHiddenStates = false, UseCache = null });
             return session;
         }

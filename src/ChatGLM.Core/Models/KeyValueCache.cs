@@ -36,6 +36,12 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>The memory of all layers in bytes.</summary>
     public long ByteLength => _keys.Concat(_values).Sum(t => t?.ByteLength ?? 0);
 
+    /// <summary>What stands before the first token, and is counted in <see cref="Length"/>.</summary>
+    internal StandingPrompt Prompt { get; private set; }
+
+    /// <summary>The tokens of each sequence, without a prompt.</summary>
+    internal int TokenLength => Length == 0 ? 0 : Length - Prompt.Length;
+
     /// <summary>A copy of one layer as Python has it: key and value, [seq, batch, keyValueHeads, headDim].</summary>
     public (Tensor Key, Tensor Value) Export(int layer)
     {
@@ -50,6 +56,8 @@ public sealed class KeyValueCache : IDisposable
     {
         if (length < 0 || length > Length)
             throw new ArgumentOutOfRangeException(nameof(length), length, $"The cache holds {Length} tokens.");
+        if (length > 0 && length < Prompt.Length)
+            throw new ArgumentOutOfRangeException(nameof(length), length, $"The first {Prompt.Length} entries are a soft prompt, of which no part can go alone.");
         Length = length;
     }
 
@@ -90,6 +98,9 @@ public sealed class KeyValueCache : IDisposable
         _backend.WriteSlice(_values[layer]!, value, 2, Length);
         return (_keys[layer]!, _values[layer]!);
     }
+
+    /// <summary>Takes note of what stands before the first tokens, which are being appended.</summary>
+    internal void Begin(StandingPrompt prompt) => Prompt = prompt;
 
     /// <summary>Counts the tokens that all layers have appended.</summary>
     internal void Advance(int tokens) => Length += tokens;

@@ -14,12 +14,12 @@ public sealed record ModelInputs
     public required Tensor InputIds { get; init; }
 
     /// <summary>
-    /// ChatGLM-6B: bool [batch, 1, seq, past + seq], true where a key is hidden. ChatGLM2 and 3: int64 or bool [batch, past + seq], 1 where a token is real. A P-Tuning prefix is
+    /// ChatGLM-6B: bool [batch, 1, seq, past + seq], true where a key is hidden. ChatGLM2 and 3: int64 or bool [batch, past + seq], 1 where a token is real. A soft prompt is
     /// not part of it.
     /// </summary>
     public Tensor? AttentionMask { get; init; }
 
-    /// <summary>int64 [batch, seq], or [batch, 2, seq] for ChatGLM-6B's two-dimensional positions.</summary>
+    /// <summary>int64 [batch, seq], or [batch, 2, seq] for ChatGLM-6B's two-dimensional positions; without virtual tokens, which count from 0 and move these on.</summary>
     public Tensor? PositionIds { get; init; }
 
     /// <summary>int64 [batch, seq]: the model shifts them itself, -100 is ignored. For a classifier: int64 [batch], or float32 as its problem type asks.</summary>

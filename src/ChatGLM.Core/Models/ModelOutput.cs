@@ -13,7 +13,8 @@ public sealed class ModelOutput : IDisposable
         PastKeyValues = pastKeyValues;
     }
 
-    /// <summary>Scores, float32 [batch, seq, vocabulary], or [batch, 1, vocabulary] for the last position only; [batch, labels] of a classifier.</summary>
+    /// <summary>Scores, float32 [batch, seq, vocabulary], or [batch, 1, vocabulary] for the last position only; [batch, labels] of a classifier. Virtual tokens
+    /// (<see cref="EmbeddingPrompt"/>) are scored too, before the others.</summary>
     public Tensor Logits { get; }
 
     /// <summary>The mean loss over the labels that count, a single number; null when no labels were given.</summary>

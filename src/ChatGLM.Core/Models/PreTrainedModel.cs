@@ -32,6 +32,8 @@ public abstract partial class PreTrainedModel : Module
     /// <summary>Recomputes each layer in the backward pass instead of keeping what is inside it: less memory for a third more time. In training only.</summary>
     public abstract bool GradientCheckpointing { get; set; }
 
+    private protected abstract Transformer Transformer { get; }
+
     /// <summary>Scores every position, and computes the loss if labels are given. Recorded for a backward pass unless <see cref="GradMode"/> says otherwise.</summary>
     /// <param name="inputs">Ids, and optionally masks, positions, labels and a cache.</param>
     /// <exception cref="ModelInputException">The inputs do not fit the model or each other.</exception>

@@ -5,6 +5,9 @@ namespace ChatGLM.Models;
 /// <summary>The ids of a forward pass, read once and checked: [batch, seq].</summary>
 internal readonly struct TokenBatch
 {
+    /// <summary>What stands for a virtual token: no id of any vocabulary.</summary>
+    private const long VirtualToken = -1;
+
     private readonly long[] _ids;
 
     private TokenBatch(long[] ids, int batch, int seq)
@@ -18,6 +21,19 @@ internal readonly struct TokenBatch
     public int Seq { get; }
 
     public ReadOnlySpan<long> this[int row] => _ids.AsSpan(row * Seq, Seq);
+
+    /// <summary>These tokens with virtual ones before each row.</summary>
+    public TokenBatch Behind(int virtualTokens)
+    {
+        if (virtualTokens == 0)
+            return this;
+        var ids = new long[Batch * (virtualTokens + (long)Seq)];
+        ids.AsSpan().Fill(VirtualToken);
+        var behind = new TokenBatch(ids, Batch, virtualTokens + Seq);
+        for (var row = 0; row < Batch; row++)
+            this[row].CopyTo(ids.AsSpan((row * behind.Seq) + virtualTokens));
+        return behind;
+    }
 
     public static TokenBatch Read(Tensor ids, int vocabularySize)
     {

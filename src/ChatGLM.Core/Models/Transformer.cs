@@ -23,7 +23,17 @@ internal abstract class Transformer : Module
     /// <summary>Recomputes each layer in the backward pass instead of keeping what is inside it.</summary>
     public bool GradientCheckpointing { get; set; }
 
-    protected abstract PrefixEncoder? PrefixEncoder { get; }
+    /// <summary>The P-Tuning v2 prefix that is a part of the model (<c>prefix_encoder</c> in the state dict), if it has one.</summary>
+    public PrefixEncoder? PrefixEncoder { get; private set; }
+
+    /// <summary>The width of a prefix encoder's table with projection.</summary>
+    public abstract int PrefixEmbeddingWidth { get; }
+
+    /// <summary>A prompt that belongs to somebody else.</summary>
+    public SoftPrompt? SoftPrompt { get; set; }
+
+    /// <summary>What stands before a row's first token.</summary>
+    public StandingPrompt Prompt => new(SoftPrompt as KeyValuePrompt ?? PrefixEncoder, SoftPrompt as EmbeddingPrompt);
 
     /// <summary>The position rows of a token: one in the context and one in the block, or a single one.</summary>
     public abstract int Sections { get; }
@@ -31,8 +41,18 @@ internal abstract class Transformer : Module
     /// <summary>Whether the last hidden state that is reported is the normalised one.</summary>
     protected abstract bool ReportsNormalizedState { get; }
 
-    /// <summary>The tokens in front of which no prompt token stands: the P-Tuning prefix.</summary>
-    public int PrefixLength => _config.PreSeqLen ?? 0;
+    /// <summary>Puts a prefix in, or takes the one that is there out; it is not disposed.</summary>
+    public void SetPrefix(PrefixEncoder? prefix)
+    {
+        const string Name = "prefix_encoder";
+        RemoveChild(Name);
+        PrefixEncoder = prefix;
+        if (prefix is not null)
+            Child(Name, prefix);
+    }
+
+    /// <summary>The virtual tokens that a pass runs before the given ones: those of the prompt, unless the cache has them already.</summary>
+    public int VirtualTokens(ModelInputs inputs) => inputs.PastKeyValues is { Length: > 0 } ? 0 : Prompt.TokenLength;
 
     /// <summary>[batch, seq] to the last hidden state [batch, seq, hidden], or [batch, 1, hidden] if only the last position's scores are wanted.</summary>
     public TransformerOutput Forward(ModelInputs inputs)
@@ -46,7 +66,9 @@ internal abstract class Transformer : Module
         try
         {
             var states = new List<Tensor>();
-            var hidden = RunLayers(inputs, tokens, cache, recomputes, states);
+            // A cache goes on with the prompt that it began with.
+            var prompt = cache is { Length: > 0 } ? cache.Prompt : Prompt;
+            var hidden = RunLayers(inputs, tokens, prompt, cache, recomputes, states);
             foreach (var state in states)
                 scope.Keep(state);
             return new TransformerOutput(scope.Keep(hidden), states, cache);
@@ -63,9 +85,17 @@ internal abstract class Transformer : Module
     /// <summary>Word embeddings, float32 [batch, seq, hidden].</summary>
     protected abstract Tensor Embed(Tensor ids);
 
-    /// <summary>Positions and masks as given, or derived from the ids.</summary>
+    /// <summary>Positions and masks that count virtual tokens too, of those that the caller gave without; what is null stays null.</summary>
     /// <param name="inputs">What the caller gave.</param>
     /// <param name="tokens">The ids.</param>
+    /// <param name="pastTokens">Tokens in the cache, without the virtual ones and the prefix.</param>
+    /// <param name="front">The virtual tokens that this pass runs.</param>
+    /// <param name="total">The virtual tokens that stand before the first token; the cache has them if this pass does not run them.</param>
+    protected abstract ModelInputs CountVirtualTokens(ModelInputs inputs, TokenBatch tokens, int pastTokens, int front, int total);
+
+    /// <summary>Positions and masks as given, or derived from the ids.</summary>
+    /// <param name="inputs">What the caller gave, virtual tokens counted.</param>
+    /// <param name="tokens">The ids, behind those of virtual tokens.</param>
     /// <param name="pastTokens">Tokens in the cache, without the prefix.</param>
     /// <param name="prefixLength">Keys of the prefix, in the cache or about to stand before the tokens.</param>
     protected abstract (RotaryTable Rotary, Tensor Positions, Tensor? Hidden, bool Causal) Derive(ModelInputs inputs, TokenBatch tokens, int pastTokens, int prefixLength);
@@ -92,17 +122,20 @@ internal abstract class Transformer : Module
     }
 
     /// <summary>Refuses rows whose mask of every query and key would be more than one array.</summary>
-    protected static void RequireMaskable(TokenBatch tokens, long keys)
+    protected static void RequireMaskable(int batch, int seq, long keys)
     {
-        if ((long)tokens.Batch * tokens.Seq * keys > Array.MaxLength)
-            throw new ModelInputException(nameof(ModelInputs.InputIds), $"[{tokens.Batch}, {tokens.Seq}] tokens over {keys} keys need a mask of more than {Array.MaxLength} elements. Give fewer rows or shorter ones at a time.");
+        if ((long)batch * seq * keys > Array.MaxLength)
+            throw new ModelInputException(nameof(ModelInputs.InputIds), $"[{batch}, {seq}] tokens over {keys} keys need a mask of more than {Array.MaxLength} elements. Give fewer rows or shorter ones at a time.");
     }
 
-    private Tensor RunLayers(ModelInputs inputs, TokenBatch tokens, KeyValueCache? cache, bool recomputes, List<Tensor> states)
+    private Tensor RunLayers(ModelInputs inputs, TokenBatch tokens, StandingPrompt prompt, KeyValueCache? cache, bool recomputes, List<Tensor> states)
     {
         var isFirst = cache is null || cache.Length == 0;
-        var context = CreateContext(inputs, tokens, cache, isFirst, recomputes);
+        var context = CreateContext(inputs, tokens, prompt, cache, isFirst, recomputes);
         var hidden = inputs.InputsEmbeds is { } embedded ? RequireEmbedding(embedded, tokens) : Embed(inputs.InputIds);
+        if (isFirst && prompt.Tokens is { } virtualTokens)
+            hidden = virtualTokens.Before(hidden);
+        var seq = hidden.Shape[1];
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
             inputs.CancellationToken.ThrowIfCancellationRequested();
@@ -118,22 +151,28 @@ internal abstract class Transformer : Module
             hidden = next;
         }
 
-        cache?.Advance(tokens.Seq + (isFirst ? PrefixLength : 0));
+        if (isFirst)
+            cache?.Begin(prompt);
+        cache?.Advance(seq + (isFirst ? prompt.KeyLength : 0));
         if (inputs.OutputHiddenStates && !ReportsNormalizedState)
             states.Add(hidden);
-        if (inputs.LastLogitsOnly && !inputs.OutputHiddenStates && tokens.Seq > 1)
-            hidden = Functional.Slice(hidden, 1, tokens.Seq - 1, 1);
+        if (inputs.LastLogitsOnly && !inputs.OutputHiddenStates && seq > 1)
+            hidden = Functional.Slice(hidden, 1, seq - 1, 1);
         hidden = Normalize(hidden);
         if (inputs.OutputHiddenStates && ReportsNormalizedState)
             states.Add(hidden);
         return hidden;
     }
 
-    private LayerContext CreateContext(ModelInputs inputs, TokenBatch tokens, KeyValueCache? cache, bool isFirst, bool recomputes)
+    private LayerContext CreateContext(ModelInputs inputs, TokenBatch tokens, StandingPrompt prompt, KeyValueCache? cache, bool isFirst, bool recomputes)
     {
         // A layer that is run again in the backward pass needs positions and masks then: they must outlive this pass's scope.
         using var outliving = recomputes ? TensorScope.Suspend() : null;
-        var (rotary, positions, hidden, causal) = Derive(inputs, tokens, isFirst ? 0 : cache!.Length - PrefixLength, PrefixLength);
+        var pastTokens = isFirst ? 0 : cache!.Length - prompt.KeyLength;
+        var front = isFirst ? prompt.TokenLength : 0;
+        if (prompt.TokenLength > 0)
+            inputs = CountVirtualTokens(inputs, tokens, isFirst ? 0 : pastTokens - prompt.TokenLength, front, prompt.TokenLength);
+        var (rotary, positions, hidden, causal) = Derive(inputs, tokens.Behind(front), pastTokens, prompt.KeyLength);
         return new LayerContext
         {
             Rotary = rotary,
@@ -141,7 +180,7 @@ internal abstract class Transformer : Module
             Hidden = hidden,
             Causal = causal,
             Cache = cache,
-            Prefix = isFirst ? PrefixEncoder?.Forward(tokens.Batch) : null,
+            Prefix = isFirst ? prompt.Keys?.PerLayer(tokens.Batch, _config) : null,
         };
     }
 

@@ -1,6 +1,6 @@
 namespace ChatGLM.Peft.Combining;
 
-/// <summary>Weighted sums of equally long arrays, some of them after dropping values.</summary>
+/// <summary>Weighted sums of equally long arrays.</summary>
 internal static class TaskArithmetic
 {
     public static float[] Sum(IReadOnlyList<float[]> tensors, IReadOnlyList<float> weights)
@@ -15,27 +15,23 @@ internal static class TaskArithmetic
         return sum;
     }
 
-    public static float[] MagnitudePrune(IReadOnlyList<float[]> tensors, IReadOnlyList<float> weights, double density) =>
-        Sum([.. tensors.Select(t => KeepLargest(t, density))], weights);
-
-    /// <summary>The mean of the weighted values whose sign is the elected one.</summary>
-    public static float[] Ties(IReadOnlyList<float[]> tensors, IReadOnlyList<float> weights, double density, MajoritySign method)
+    /// <summary>The mean of the weighted values whose sign is the elected one. The values before weighting vote.</summary>
+    public static float[] Agreeing(IReadOnlyList<float[]> tensors, IReadOnlyList<float> weights, MajoritySign method)
     {
-        var kept = tensors.Select(t => KeepLargest(t, density)).ToArray();
-        var result = new float[kept[0].Length];
+        var result = new float[tensors[0].Length];
         for (var i = 0; i < result.Length; i++)
         {
             float ballot = 0;
-            foreach (var tensor in kept)
+            foreach (var tensor in tensors)
                 ballot += method == MajoritySign.Total ? tensor[i] : Math.Sign(tensor[i]);
             var elected = ballot >= 0 ? 1 : -1;
             float sum = 0;
             var agreeing = 0;
-            for (var t = 0; t < kept.Length; t++)
+            for (var t = 0; t < tensors.Count; t++)
             {
-                if (Math.Sign(kept[t][i]) != elected)
+                if (Math.Sign(tensors[t][i]) != elected)
                     continue;
-                sum += kept[t][i] * weights[t];
+                sum += tensors[t][i] * weights[t];
                 agreeing++;
             }
 
@@ -43,18 +39,5 @@ internal static class TaskArithmetic
         }
 
         return result;
-    }
-
-    /// <summary>Zeroes all but a part of the values, the largest ones.</summary>
-    private static float[] KeepLargest(float[] values, double density)
-    {
-        var count = (int)(density * values.Length);
-        var order = Enumerable.Range(0, values.Length).ToArray();
-        // Stable: of equals the first is kept.
-        Array.Sort(order, (a, b) => Math.Abs(values[b]).CompareTo(Math.Abs(values[a])) is var c && c != 0 ? c : a.CompareTo(b));
-        var kept = new float[values.Length];
-        foreach (var index in order.AsSpan(0, count))
-            kept[index] = values[index];
-        return kept;
     }
 }

@@ -65,11 +65,11 @@ internal sealed class AdapterWeights
 
     private string Advice(List<string> missing, List<string> misshaped)
     {
-        if (!_tensors.Keys.Any(key => key.StartsWith("base_model.model.", StringComparison.Ordinal)))
-            return "No key begins with 'base_model.model.': this is not an adapter that peft has saved.";
+        if (!_tensors.ContainsKey("prompt_embeddings") && !_tensors.Keys.Any(key => key.StartsWith("base_model.model.", StringComparison.Ordinal)))
+            return "No key begins with 'base_model.model.', and none is 'prompt_embeddings': this is not an adapter that peft has saved.";
         var made = string.IsNullOrEmpty(_base) ? "" : $" (it names '{PeftException.Bound(_base)}')";
         return misshaped.Count > 0 && missing.Count == 0
-            ? $"Either the ranks in adapter_config.json are not those of the weights, or the adapter is for another base model{made}."
+            ? $"Either the sizes in adapter_config.json (r, num_virtual_tokens and the like) are not those of the weights, or the adapter is for another base model{made}."
             : $"The adapter is for another base model{made}, or adapter_config.json does not belong to these weights.";
     }
 

@@ -31,9 +31,14 @@ internal sealed class LoraTuner : ITuner
         var scaling = lora.Scaling(rank, PatternOr(lora, "alpha_pattern", lora.AlphaPattern, path, lora.LoraAlpha));
         RequireModestRank(lora, path, layer, rank);
         return layer is Embedding embedding
-            ? CreateForEmbedding(embedding, rank, scaling, lora, generator)
+            ? CreateForEmbedding(embedding, rank, scaling, lora.InitLoraWeights, generator)
             : CreateForLinear((Linear)layer, rank, scaling, lora, generator);
     }
+
+    /// <summary>An adapter with drawn first values and nothing else.</summary>
+    public static LoraAdapter CreatePlain(Module layer, int rank, InitLoraWeights init, TorchGenerator generator) => layer is Embedding embedding
+        ? CreateForEmbedding(embedding, rank, 1, init, generator)
+        : CreateForLinear((Linear)layer, rank, 1, new LoraConfig { InitLoraWeights = init }, generator);
 
     public Module Wrap(Module layer, PreTrainedModel model) => layer switch
     {
@@ -63,14 +68,14 @@ internal sealed class LoraTuner : ITuner
         return adapter;
     }
 
-    private static LoraAdapter CreateForEmbedding(Embedding layer, int rank, float scaling, LoraConfig config, TorchGenerator generator)
+    private static LoraAdapter CreateForEmbedding(Embedding layer, int rank, float scaling, InitLoraWeights init, TorchGenerator generator)
     {
         var (count, width) = (layer.Weight.Shape[0], layer.Weight.Shape[1]);
         var a = new float[rank * count];
         var b = new float[width * rank];
         generator.Normal(a);
         generator.Normal(b);
-        if (config.InitLoraWeights != InitLoraWeights.Random)
+        if (init != InitLoraWeights.Random)
         {
             a.AsSpan().Clear();
             generator.Normal(b);

@@ -8,12 +8,15 @@ namespace ChatGLM.Peft.Tuners;
 /// <param name="Type">The kind.</param>
 /// <param name="Name">What <c>peft_type</c> calls it.</param>
 /// <param name="Read">Reads the fields that are its own.</param>
-/// <param name="CreateTuner">Makes what puts it on a model.</param>
-internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields, PeftConfig> Read, Func<ITuner> CreateTuner)
+/// <param name="CreateTuner">Makes what puts it on the layers of a model; null for virtual tokens, whose configuration makes them (<see cref="PromptLearningConfig"/>).</param>
+internal sealed record PeftMethod(PeftType Type, string Name, Func<ConfigFields, PeftConfig> Read, Func<ITuner>? CreateTuner = null)
 {
     public static readonly IReadOnlyList<PeftMethod> All =
     [
         new(PeftType.Lora, "LORA", LoraConfig.Read, () => new LoraTuner()),
+        new(PeftType.PrefixTuning, "PREFIX_TUNING", PrefixTuningConfig.Read),
+        new(PeftType.PromptTuning, "PROMPT_TUNING", PromptTuningConfig.Read),
+        new(PeftType.PTuning, "P_TUNING", PromptEncoderConfig.Read),
         new(PeftType.Ia3, "IA3", Ia3Config.Read, () => new Ia3Tuner()),
     ];
 

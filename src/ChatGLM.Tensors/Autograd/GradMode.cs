@@ -25,6 +25,9 @@ public static class GradMode
     /// <summary>Whether nothing is recorded, but what would have been is noticed.</summary>
     internal static bool IsWatching => s_mode == Mode.Watching;
 
+    /// <summary>Whether nothing is recorded, and no later run of the same computation will be: not while watching.</summary>
+    internal static bool IsOff => s_mode == Mode.Off;
+
     /// <summary>Records nothing until the result is disposed.</summary>
     public static Scope NoGrad() => new(Mode.Off);
 

@@ -94,6 +94,9 @@ public abstract class Backend
     /// <summary>x W^T + bias. x [..., in], weight [out, in] in any format, bias [out] of any floating-point type or null; result [..., out].</summary>
     public abstract Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias);
 
+    /// <summary>The same where no gradient will be asked for: a backend may round the activations in between as its quantized kernels want, where its options allow it.</summary>
+    public virtual Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias) => Linear(x, weight, bias);
+
     /// <summary>dy W: the gradient of the input, through a frozen weight of any format. dy [..., out], result [..., in].</summary>
     public abstract Tensor LinearBackwardInput(Tensor dy, LinearWeight weight);
 
@@ -102,6 +105,9 @@ public abstract class Backend
 
     /// <summary>A float32, float16 or bfloat16 matrix [out, in] in 8 or 4 bits per element. A row of zeros gets the scale 0; NaN and infinity are refused.</summary>
     public abstract RowQuantizedWeight Quantize(Tensor matrix, in RowQuantization how);
+
+    /// <summary>A float32, float16 or bfloat16 matrix [out, in] in 8 or 4 bits per element with a scale for each group of columns. NaN and infinity are refused.</summary>
+    public abstract GroupQuantizedWeight Quantize(Tensor matrix, GroupQuantization how);
 
     /// <summary>A weight of any format as float32 [out, in]; a quantized element is one multiplication, exactly rounded.</summary>
     public abstract Tensor Dequantize(LinearWeight weight);

@@ -19,6 +19,9 @@ public static partial class Functional
             Require.SameBackend(nameof(Linear), x, bias);
         }
 
+        // A checkpointed part is first run without a tape, but it is training: what it gives must be what its second run gives.
+        if (GradMode.IsOff)
+            return x.Backend.LinearInference(x, weight, bias);
         var y = x.Backend.Linear(x, weight, bias);
         var matrix = (weight as DenseWeight)?.Tensor;
         return GradFunction.Records(x, matrix, bias) ? new LinearFunction(x, weight, matrix, bias).Attach(y) : y;

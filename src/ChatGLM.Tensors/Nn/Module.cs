@@ -156,6 +156,10 @@ public abstract partial class Module : IDisposable
         return slot;
     }
 
+    /// <summary>Takes a module out, which is not disposed.</summary>
+    /// <returns>Whether there was one of this name.</returns>
+    protected bool RemoveChild(string name) => _children.RemoveAll(child => child.Name == name) > 0;
+
     /// <summary>One floating-point type is converted to another; the integers of a quantized weight are nothing that a conversion could make.</summary>
     private static bool Fits(Tensor given, Tensor parameter) => given.Shape == parameter.Shape && given.DType.IsFloatingPoint() == parameter.DType.IsFloatingPoint();
 

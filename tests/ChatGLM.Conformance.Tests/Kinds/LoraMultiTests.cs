@@ -102,12 +102,25 @@ public sealed class LoraMultiTests(ITestOutputHelper output)
             "svd" => CombinationType.Svd,
             "ties" => CombinationType.Ties,
             "magnitude_prune" => CombinationType.MagnitudePrune,
+            "ties_svd" => CombinationType.TiesSvd,
+            "magnitude_prune_svd" => CombinationType.MagnitudePruneSvd,
+            "dare_linear" => CombinationType.DareLinear,
+            "dare_ties" => CombinationType.DareTies,
+            "dare_linear_svd" => CombinationType.DareLinearSvd,
+            "dare_ties_svd" => CombinationType.DareTiesSvd,
             var other => throw new NotSupportedException($"'{other}' is no way to combine that is known here."),
         },
         SvdRank = combination.TryGetProperty("svd_rank", out var rank) ? rank.GetInt32() : null,
         Density = combination.TryGetProperty("density", out var density) ? density.GetDouble() : null,
         MajoritySign = combination.TryGetProperty("majority_sign_method", out var sign) && sign.GetString() == "frequency" ? MajoritySign.Frequency : MajoritySign.Total,
-        Rules = Version.Parse(recorded.Json.GetProperty("versions").GetProperty("peft").GetString()!) < new Version(0, 9) ? CombinationRules.Peft05 : CombinationRules.Peft09,
+        SvdClamp = combination.TryGetProperty("svd_clamp", out var clamp) ? clamp.GetDouble() : null,
+        Seed = combination.TryGetProperty("seed", out var seed) ? seed.GetUInt64() : null,
+        Rules = Version.Parse(recorded.Json.GetProperty("versions").GetProperty("peft").GetString()!) switch
+        {
+            { Major: 0, Minor: < 9 } => CombinationRules.Peft05,
+            { Major: 0, Minor: < 19 } => CombinationRules.Peft09,
+            _ => CombinationRules.Peft19,
+        },
     };
 
     /// <summary>The recordings name a layer by its index and its last name.</summary>

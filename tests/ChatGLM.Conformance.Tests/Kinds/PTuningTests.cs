@@ -1,9 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using ChatGLM.Conformance.Tests.Infrastructure;
-using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Models;
+using ChatGLM.Peft;
 using ChatGLM.Tensors;
 using Xunit.Abstractions;
 
@@ -24,7 +24,7 @@ public sealed class PTuningTests(ITestOutputHelper output)
         var expected = Expected(recorded);
         model.Config.PreSeqLen.Should().Be(recorded.Json.GetProperty("pre_seq_len").GetInt32());
         model.TryGetModule(Encoder, out var encoder).Should().BeTrue();
-        var pairs = ((PrefixEncoder)encoder!).Forward(1);
+        var pairs = ((PrefixEncoder)encoder!).PerLayer(1, model.Config);
         pairs.Should().HaveCount(expected.Names.Count(n => n.StartsWith("prompt_kv.", StringComparison.Ordinal) && n.EndsWith(".key", StringComparison.Ordinal)));
         for (var layer = 0; layer < pairs.Length; layer++)
         {
@@ -39,18 +39,32 @@ public sealed class PTuningTests(ITestOutputHelper output)
     public void A_checkpoint_of_the_prefix_alone_goes_over_the_base_model(string caseName)
     {
         var recorded = ConformanceFolder.Get(caseName);
-        using var model = AutoModel.FromPretrained(recorded.Folder);
-        using var checkpoint = Checkpoint.Open(recorded.PathOf("prefix_checkpoint"));
-        checkpoint.Entries.Keys.Should().BeEquivalentTo(Trainable(recorded));
-        var state = checkpoint.Entries.Keys.ToDictionary(name => name, name => checkpoint.Read(name));
-        var parameters = model.StateDict();
-        foreach (var name in state.Keys)
-            model.Backend.Fill(parameters[name], 0);
-        model.LoadStateDict(state, strict: false).Unexpected.Should().BeEmpty();
+        using var model = LoadBase(recorded);
         using var noGrad = GradMode.NoGrad();
+        var expected = Expected(recorded);
+        var plain = Logits(model, expected);
+        foreach (var path in new[] { recorded.PathOf("prefix_checkpoint"), recorded.PathOf("prefix_checkpoint/pytorch_model.bin") })
+        {
+            var loaded = model.LoadAdapter(path, isTrainable: true);
+            loaded.IsPTuningV2.Should().BeTrue();
+            loaded.Prefix.Should().BeEquivalentTo(new { PreSeqLen = recorded.Json.GetProperty("pre_seq_len").GetInt32(), PrefixProjection = recorded.Json.GetProperty("prefix_projection").GetBoolean(), IsWholeModel = false });
+            model.Config.PreSeqLen.Should().Be(loaded.Prefix!.PreSeqLen);
+            model.NamedParameters().Where(p => p.Parameter.RequiresGrad).Select(p => p.Name).Should().BeEquivalentTo(Trainable(recorded));
+            CheckForward(recorded, model, expected);
+            loaded.Unload();
+            Logits(model, expected).Should().Equal(plain, "without the prefix the base answers, bit for bit");
+            model.NamedParameters().Should().OnlyContain(p => p.Parameter.RequiresGrad || !p.Parameter.DType.IsFloatingPoint(), "what the prefix froze can be trained again");
+        }
+    }
+
+    [ConformanceTheory("ptuning_v2"), CasesOf("ptuning_v2")]
+    public void An_old_checkpoint_of_the_whole_model_gives_its_prefix_to_the_base(string caseName)
+    {
+        var recorded = ConformanceFolder.Get(caseName);
+        using var model = LoadBase(recorded);
+        using var noGrad = GradMode.NoGrad();
+        model.LoadAdapter(recorded.Folder).Prefix.Should().BeEquivalentTo(new { PreSeqLen = recorded.Json.GetProperty("pre_seq_len").GetInt32(), IsWholeModel = true });
         CheckForward(recorded, model, Expected(recorded));
-        foreach (var tensor in state.Values)
-            tensor.Dispose();
     }
 
     [ConformanceTheory("ptuning_v2"), CasesOf("ptuning_v2")]
@@ -195,6 +209,16 @@ public sealed class PTuningTests(ITestOutputHelper output)
         var closeness = Closeness.From(recorded.Json.GetProperty("tolerance").GetProperty(tolerance));
         closeness.Check(what, actual, expected);
         closeness.Report(output, what);
+    }
+
+    /// <summary>The recorded model without its prefix.</summary>
+    private static ChatGLMForConditionalGeneration LoadBase(ConformanceCase recorded) =>
+        AutoModel.FromPretrained(recorded.Folder, new ModelOptions { ConfigOverrides = config => config with { PreSeqLen = null, PrefixProjection = false } });
+
+    private static float[] Logits(ChatGLMForConditionalGeneration model, RecordedTensors expected)
+    {
+        using var scope = new TensorScope();
+        return model.Forward(Inputs(expected)).Logits.ToFloatArray();
     }
 
     private static RecordedTensors Expected(ConformanceCase recorded) => RecordedTensors.Read(recorded.PathOf("expected.safetensors"));

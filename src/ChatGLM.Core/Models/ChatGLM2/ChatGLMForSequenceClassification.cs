@@ -18,6 +18,8 @@ public sealed class ChatGLMForSequenceClassification : PreTrainedModel
         _dropout = (float)(config.ClassifierDropout ?? 0);
     }
 
+    private protected override Transformer Transformer => _transformer.Value;
+
     private protected override string Architecture => "ChatGLMForSequenceClassification";
 
     /// <inheritdoc/>

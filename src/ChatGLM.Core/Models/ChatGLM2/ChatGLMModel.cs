@@ -9,7 +9,6 @@ internal sealed class ChatGLMModel : Transformer
     private readonly ModuleSlot<Embeddings> _embedding;
     private readonly ModuleSlot<Encoder> _encoder;
     private readonly ModuleSlot<Linear> _outputLayer;
-    private readonly ModuleSlot<PrefixEncoder>? _prefixEncoder;
     private readonly RotaryPositions _rotary;
 
     public ChatGLMModel(WeightScope scope, ChatGLM2Config config, TorchGenerator generator)
@@ -25,8 +24,7 @@ internal sealed class ChatGLMModel : Transformer
         if (config.PreSeqLen is not null)
         {
             RequiresGrad(false);
-            var keyValueWidth = 2 * config.NumLayers * config.KeyValueHeads * config.KvChannels;
-            _prefixEncoder = Child("prefix_encoder", new PrefixEncoder(scope["prefix_encoder"], config, keyValueWidth, generator));
+            SetPrefix(new PrefixEncoder(scope["prefix_encoder"], config, PrefixEmbeddingWidth, generator));
         }
 
         _rotary = CreateRotary(config, scope.Backend);
@@ -34,7 +32,7 @@ internal sealed class ChatGLMModel : Transformer
 
     public override int Sections => 1;
 
-    protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
+    public override int PrefixEmbeddingWidth => 2 * _config.NumLayers * _config.KeyValueHeads * _config.KvChannels;
 
     protected override bool ReportsNormalizedState => false;
 
@@ -46,6 +44,25 @@ internal sealed class ChatGLMModel : Transformer
     protected override Tensor RunLayer(int layer, Tensor hidden, LayerContext context) => _encoder.Value.Layers[layer].Forward(hidden, context);
 
     protected override Tensor Normalize(Tensor hidden) => _encoder.Value.FinalLayernorm?.Forward(hidden) ?? hidden;
+
+    protected override ModelInputs CountVirtualTokens(ModelInputs inputs, TokenBatch tokens, int pastTokens, int front, int total)
+    {
+        if (inputs.PositionIds is { } positions)
+        {
+            CheckPositions(positions, tokens, 1);
+            inputs = inputs with { PositionIds = Tensor.From(After(positions.ToArray<long>(), tokens, front, total), [tokens.Batch, front + tokens.Seq], Backend) };
+        }
+
+        if (inputs.AttentionMask is not { } mask)
+            return inputs;
+        var isReal = ReadMask(mask, tokens, pastTokens);
+        var given = pastTokens + tokens.Seq;
+        var extended = new bool[(long)tokens.Batch * (total + given)];
+        extended.AsSpan().Fill(true);
+        for (var row = 0; row < tokens.Batch; row++)
+            isReal.AsSpan(row * given, given).CopyTo(extended.AsSpan((row * (total + given)) + total));
+        return inputs with { AttentionMask = Tensor.From(extended, [tokens.Batch, total + given], Backend) };
+    }
 
     protected override (RotaryTable Rotary, Tensor Positions, Tensor? Hidden, bool Causal) Derive(ModelInputs inputs, TokenBatch tokens, int pastTokens, int prefixLength)
     {
@@ -75,19 +92,36 @@ internal sealed class ChatGLMModel : Transformer
         return positions;
     }
 
-    /// <summary>Hidden keys [batch, seq, keys] where a mask hides any; null where all tokens are real and causality is enough.</summary>
-    private Tensor? Hide(Tensor mask, TokenBatch tokens, int pastTokens, int prefixLength)
+    /// <summary>Positions from 0 for the virtual tokens of this pass, and those of the others that much later.</summary>
+    private static long[] After(long[] positions, TokenBatch tokens, int front, int total)
+    {
+        var seq = front + tokens.Seq;
+        var after = new long[(long)tokens.Batch * seq];
+        for (var i = 0; i < after.Length; i++)
+            after[i] = i % seq < front ? i % seq : positions[(i / seq * tokens.Seq) + (i % seq) - front] + total;
+        return after;
+    }
+
+    /// <summary>Checks a mask [batch, past + seq] and reads it: true where a token is real.</summary>
+    private bool[] ReadMask(Tensor mask, TokenBatch tokens, int pastTokens)
     {
         var given = pastTokens + tokens.Seq;
         if (mask.Shape != new Shape(tokens.Batch, given) || mask.DType is not (DType.Int64 or DType.Bool or DType.Int32 or DType.Float32))
             throw new ModelInputException(nameof(ModelInputs.AttentionMask), $"expected int64 or bool [{tokens.Batch}, {given}] with 1 where a token is real, found {mask.DType} {mask.Shape}.");
         using var flags = Backend.Cast(mask, DType.Bool);
-        var isReal = flags.ToArray<bool>();
+        return flags.ToArray<bool>();
+    }
+
+    /// <summary>Hidden keys [batch, seq, keys] where a mask hides any; null where all tokens are real and causality is enough.</summary>
+    private Tensor? Hide(Tensor mask, TokenBatch tokens, int pastTokens, int prefixLength)
+    {
+        var given = pastTokens + tokens.Seq;
+        var isReal = ReadMask(mask, tokens, pastTokens);
         if (!isReal.AsSpan().Contains(false))
             return null;
         var before = prefixLength + pastTokens;
         var keys = before + tokens.Seq;
-        RequireMaskable(tokens, keys);
+        RequireMaskable(tokens.Batch, tokens.Seq, keys);
         var hidden = new bool[(long)tokens.Batch * tokens.Seq * keys];
         for (var row = 0; row < tokens.Batch; row++)
         {

@@ -13,7 +13,6 @@ internal sealed class ChatGLMModel : Transformer
     private readonly ModuleSlot<Embedding> _wordEmbeddings;
     private readonly ModuleSlot<ModuleList<Block>> _layers;
     private readonly ModuleSlot<LayerNorm> _finalLayernorm;
-    private readonly ModuleSlot<PrefixEncoder>? _prefixEncoder;
     private readonly RotaryPositions _rotary;
 
     public ChatGLMModel(WeightScope scope, ChatGLM6BConfig config, TorchGenerator generator)
@@ -26,7 +25,7 @@ internal sealed class ChatGLMModel : Transformer
         if (config.PreSeqLen is not null)
         {
             RequiresGrad(false);
-            _prefixEncoder = Child("prefix_encoder", new PrefixEncoder(scope["prefix_encoder"], config, config.HiddenSize, generator));
+            SetPrefix(new PrefixEncoder(scope["prefix_encoder"], config, PrefixEmbeddingWidth, generator));
         }
 
         Masks = new ContextMasks(config);
@@ -40,7 +39,7 @@ internal sealed class ChatGLMModel : Transformer
 
     public override int Sections => _config.PositionEncoding2D ? 2 : 1;
 
-    protected override PrefixEncoder? PrefixEncoder => _prefixEncoder?.Value;
+    public override int PrefixEmbeddingWidth => _config.HiddenSize;
 
     protected override bool ReportsNormalizedState => true;
 
@@ -50,9 +49,28 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override Tensor Normalize(Tensor hidden) => _finalLayernorm.Value.Forward(hidden);
 
+    protected override ModelInputs CountVirtualTokens(ModelInputs inputs, TokenBatch tokens, int pastTokens, int front, int total)
+    {
+        if (inputs.PositionIds is { } positions)
+        {
+            CheckPositions(positions, tokens, Sections);
+            var after = ContextMasks.AfterVirtualTokens(positions.ToArray<long>(), tokens, Sections, front, total);
+            inputs = inputs with { PositionIds = Tensor.From(after, Sections == 1 ? [tokens.Batch, front + tokens.Seq] : [tokens.Batch, Sections, front + tokens.Seq], Backend) };
+        }
+
+        if (inputs.AttentionMask is not { } mask)
+            return inputs;
+        var keys = pastTokens + tokens.Seq;
+        RequireMaskable(tokens.Batch, front + tokens.Seq, total + keys);
+        var hidden = ContextMasks.BehindPrefix(ContextMasks.Check(mask, tokens, keys), keys, total);
+        if (front > 0)
+            hidden = Masks.WithVirtualQueries(hidden, tokens, front);
+        return inputs with { AttentionMask = Tensor.From(hidden, [tokens.Batch, front + tokens.Seq, total + keys], Backend) };
+    }
+
     protected override (RotaryTable Rotary, Tensor Positions, Tensor? Hidden, bool Causal) Derive(ModelInputs inputs, TokenBatch tokens, int pastTokens, int prefixLength)
     {
-        RequireMaskable(tokens, prefixLength + pastTokens + tokens.Seq);
+        RequireMaskable(tokens.Batch, tokens.Seq, prefixLength + pastTokens + tokens.Seq);
         if (inputs.PositionIds is null && pastTokens > 0)
             throw new ModelInputException(nameof(ModelInputs.PositionIds), "with a cache the positions cannot be derived from the new ids alone; give them.");
         var positions = inputs.PositionIds ?? Tensor.From(Masks.Positions(tokens), Sections == 1 ? [tokens.Batch, tokens.Seq] : [tokens.Batch, Sections, tokens.Seq], Backend);

@@ -85,6 +85,54 @@ internal sealed class ContextMasks(ChatGLM6BConfig config)
         return extended;
     }
 
+    /// <summary>Puts the queries of virtual tokens before the others. They are part of the context: they see what its last token sees.</summary>
+    /// <param name="hidden">[batch, seq, virtual + seq].</param>
+    /// <param name="tokens">The ids.</param>
+    /// <param name="virtualTokens">The virtual tokens.</param>
+    /// <returns>[batch, virtual + seq, virtual + seq].</returns>
+    public bool[] WithVirtualQueries(bool[] hidden, TokenBatch tokens, int virtualTokens)
+    {
+        var keys = virtualTokens + tokens.Seq;
+        var extended = new bool[(long)tokens.Batch * keys * keys];
+        for (var row = 0; row < tokens.Batch; row++)
+        {
+            var (from, to) = ((long)row * tokens.Seq * keys, (long)row * keys * keys);
+            Array.Copy(hidden, from, extended, to + ((long)virtualTokens * keys), (long)tokens.Seq * keys);
+            var context = ContextLength(tokens, row);
+            for (var query = 0; query < virtualTokens; query++)
+            {
+                for (var key = virtualTokens; key < keys; key++)
+                    extended[to + ((long)query * keys) + key] = context == 0 || hidden[from + ((context - 1L) * keys) + key];
+            }
+        }
+
+        return extended;
+    }
+
+    /// <summary>Positions from 0 in the context for the virtual tokens of a pass, and those of the others that much later. A position in the block stays.</summary>
+    /// <param name="positions">[batch, sections, seq].</param>
+    /// <param name="tokens">The ids.</param>
+    /// <param name="sections">1 or 2.</param>
+    /// <param name="front">The virtual tokens that the pass runs.</param>
+    /// <param name="total">The virtual tokens before the first token.</param>
+    /// <returns>[batch, sections, front + seq].</returns>
+    public static long[] AfterVirtualTokens(long[] positions, TokenBatch tokens, int sections, int front, int total)
+    {
+        var seq = front + tokens.Seq;
+        var after = new long[(long)tokens.Batch * sections * seq];
+        for (var line = 0; line < tokens.Batch * sections; line++)
+        {
+            var isBlock = line % sections == 1;
+            for (var i = 0; i < seq; i++)
+            {
+                after[((long)line * seq) + i] = i >= front ? positions[((long)line * tokens.Seq) + i - front] + (isBlock ? 0 : total)
+                    : isBlock ? 0 : i;
+            }
+        }
+
+        return after;
+    }
+
     private int ContextLength(TokenBatch tokens, int row) => tokens[row].IndexOf(config.BosTokenId) is >= 0 and var context
         ? context
         : throw new ModelInputException(nameof(ModelInputs.InputIds), $"row {row} has no <sop> ({config.BosTokenId}), before which the context ends. Encode the text with the model's tokenizer, which adds [gMASK] <sop>.");

@@ -12,7 +12,12 @@ public sealed unsafe partial class CpuBackend
     private MatrixKernels Matrices => _matrices ??= MatrixKernels.For(VectorBits);
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias)
+    public override Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias) => Linear(x, weight, bias, roundsActivations: false);
+
+    /// <inheritdoc/>
+    public override Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias) => Linear(x, weight, bias, Options.RoundsActivations);
+
+    private Tensor Linear(Tensor x, LinearWeight weight, Tensor? bias, bool roundsActivations)
     {
         RequireFloat32(nameof(Linear), x);
         var y = New(x.Shape.With(x.Shape.Rank - 1, weight.OutFeatures));
@@ -21,14 +26,14 @@ public sealed unsafe partial class CpuBackend
             rows = y.Shape.RowCount;
         if (bias is null || bias.DType == DType.Float32)
         {
-            Linear(x, rows, weight, bias is null ? null : bias.Pointer<float>(), y);
+            Linear(x, rows, weight, bias is null ? null : bias.Pointer<float>(), y, roundsActivations);
         }
         else
         {
             using var scratch = Pool.RentScratch(bias.ElementCount * sizeof(float));
             var widened = (float*)scratch.Pointer;
             Matrices.Widen(bias.Pointer<byte>(), bias.DType, bias.ElementCount, widened);
-            Linear(x, rows, weight, widened, y);
+            Linear(x, rows, weight, widened, y, roundsActivations);
         }
 
         GC.KeepAlive(x);
@@ -51,6 +56,9 @@ public sealed unsafe partial class CpuBackend
                 break;
             case RowQuantizedWeight quantized:
                 LinearQuantizedBackwardInput(dy, quantized, dx);
+                break;
+            case GroupQuantizedWeight grouped:
+                Matrices.Multiply(Pool, dx.Shape.RowCount, new LeftOperand(dy.Address, weight.OutFeatures, 1), new GroupMatrix(grouped), isTransposed: false, dx.Pointer<float>(), null);
                 break;
             default:
                 throw Unsupported(nameof(LinearBackwardInput), weight);
@@ -79,7 +87,7 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(grad);
     }
 
-    private void Linear(Tensor x, long rows, LinearWeight weight, float* bias, Tensor y)
+    private void Linear(Tensor x, long rows, LinearWeight weight, float* bias, Tensor y, bool roundsActivations)
     {
         switch (weight)
         {
@@ -88,6 +96,12 @@ public sealed unsafe partial class CpuBackend
                 break;
             case RowQuantizedWeight quantized:
                 LinearQuantized(x, rows, quantized, bias, y);
+                break;
+            case GroupQuantizedWeight grouped when roundsActivations:
+                LinearGroupedInteger(x, rows, grouped, bias, y);
+                break;
+            case GroupQuantizedWeight grouped:
+                LinearGrouped(x, rows, grouped, bias, y);
                 break;
             default:
                 throw Unsupported(nameof(Linear), weight);
@@ -111,5 +125,5 @@ public sealed unsafe partial class CpuBackend
     }
 
     private static TensorException Unsupported(string operation, LinearWeight weight) =>
-        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense or a row-quantized one.");
+        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense, a row-quantized or a group-quantized one.");
 }

@@ -31,6 +31,8 @@ public sealed unsafe partial class CpuBackend
     {
         if (weight is DenseWeight dense)
             return Cast(dense.Tensor, DType.Float32);
+        if (weight is GroupQuantizedWeight grouped)
+            return DequantizeGroups(grouped);
         if (weight is not RowQuantizedWeight quantized)
             throw Unsupported(nameof(Dequantize), weight);
         var y = New([weight.OutFeatures, weight.InFeatures]);
@@ -70,9 +72,14 @@ public sealed unsafe partial class CpuBackend
             throw new TensorException(nameof(Quantize), $"bits: expected 8 or 4, found {how.Bits}.");
         if (how.ScaleType is not (DType.Float32 or DType.Float16 or DType.BFloat16))
             throw new TensorException(nameof(Quantize), $"scales are float32, float16 or bfloat16, not {how.ScaleType.TorchName()}.");
-        if (matrix.Shape.Rank != 2 || matrix.DType is not (DType.Float32 or DType.Float16 or DType.BFloat16))
-            throw new TensorException(nameof(Quantize), $"expected a float32, float16 or bfloat16 matrix [out, in], found {matrix.DType.TorchName()} {matrix.Shape}.");
+        RequireMatrix(matrix);
         if (how.Bits == 4 && matrix.Shape[1] % 2 != 0)
             throw new TensorException(nameof(Quantize), $"4 bits need an even number of columns, because a byte holds two; found {matrix.Shape}. Use 8 bits.");
+    }
+
+    private static void RequireMatrix(Tensor matrix)
+    {
+        if (matrix.Shape.Rank != 2 || matrix.DType is not (DType.Float32 or DType.Float16 or DType.BFloat16))
+            throw new TensorException(nameof(Quantize), $"expected a float32, float16 or bfloat16 matrix [out, in], found {matrix.DType.TorchName()} {matrix.Shape}.");
     }
 }

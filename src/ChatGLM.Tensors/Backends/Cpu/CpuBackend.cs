@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using ChatGLM.Tensors.Kernels;
 
 namespace ChatGLM.Tensors;
 
@@ -14,6 +15,7 @@ public sealed partial class CpuBackend : HostBackend
         Options = options ?? new CpuBackendOptions();
         Pool = new WorkerPool(Options.Threads);
         VectorBits = WidestVector(Options.MaxVectorBits);
+        IntegerPath = GroupKernels.Best(VectorBits);
     }
 
     /// <summary>The backend that is used where none is named.</summary>
@@ -27,6 +29,9 @@ public sealed partial class CpuBackend : HostBackend
 
     /// <summary>The vector width that the kernels use: 512, 256, 128, or 0 for scalar code.</summary>
     internal int VectorBits { get; }
+
+    /// <summary>How products of integers are computed: set by tests, before the first one.</summary>
+    internal IntegerPath IntegerPath { get; init; }
 
     // 512 bits are asked for by instruction set: on some processors .NET reports Vector512 as not accelerated because it prefers 256 for its own library.
     private static int WidestVector(int maxBits)

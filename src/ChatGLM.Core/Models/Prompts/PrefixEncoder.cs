@@ -3,17 +3,15 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>
-/// P-Tuning v2 (Liu et al. 2021): learned keys and values that stand before the first token of every layer. Without projection they are the rows of a table; with it, a two-layer
-/// network makes them from one.
+/// P-Tuning v2 as ChatGLM builds it in: the keys and values are the rows of a table; with projection, a two-layer network makes them from one.
 /// </summary>
-internal sealed class PrefixEncoder : Module
+internal sealed class PrefixEncoder : KeyValuePrompt
 {
     /// <summary>The dropout of the prefix in training: both architectures hold it at a tenth.</summary>
     private const float DropoutProbability = 0.1f;
 
     private readonly ModuleSlot<Embedding> _embedding;
     private readonly ModuleSlot<Projection>? _trans;
-    private readonly ChatGLMConfig _config;
     private readonly TorchGenerator _generator;
     private readonly Tensor _tokens;
 
@@ -22,34 +20,27 @@ internal sealed class PrefixEncoder : Module
     /// <param name="embeddingWidth">The width of the table with projection: the hidden size in ChatGLM-6B, the key-value size in ChatGLM2.</param>
     /// <param name="generator">What dropout draws from.</param>
     public PrefixEncoder(WeightScope scope, ChatGLMConfig config, int embeddingWidth, TorchGenerator generator)
+        : base(config.PreSeqLen!.Value)
     {
-        _config = config;
         _generator = generator;
-        var length = config.PreSeqLen!.Value;
         var width = 2 * config.NumLayers * config.KeyValueHeads * config.HeadDim;
-        _embedding = Child("embedding", new Embedding(scope["embedding"], length, config.PrefixProjection ? embeddingWidth : width));
+        _embedding = Child("embedding", new Embedding(scope["embedding"], Length, config.PrefixProjection ? embeddingWidth : width));
         if (config.PrefixProjection)
             _trans = Child("trans", new Projection(scope["trans"], embeddingWidth, config.HiddenSize, width));
         using var unscoped = TensorScope.Suspend();
-        _tokens = Tensor.From(Enumerable.Range(0, length).Select(i => (long)i).ToArray(), [1, length], scope.Backend);
+        _tokens = Tensor.From(Enumerable.Range(0, Length).Select(i => (long)i).ToArray(), [1, Length], scope.Backend);
     }
 
-    /// <summary>The key and value of every layer, [batch, keyValueHeads, length, headDim].</summary>
-    public (Tensor Key, Tensor Value)[] Forward(int batch)
+    /// <inheritdoc/>
+    public override Tensor Forward(int batch)
     {
         var rows = _embedding.Value.Forward(_tokens);
         if (_trans is not null)
             rows = _trans.Value.Forward(rows);
+        // Spread first: each row of the batch drops out on its own.
         if (batch > 1)
             rows = Functional.Concat(Enumerable.Repeat(rows, batch).ToArray(), 0);
-        var (layers, heads, dim, length) = (_config.NumLayers, _config.KeyValueHeads, _config.HeadDim, _config.PreSeqLen!.Value);
-        rows = Functional.Dropout(rows, DropoutProbability, _generator, Training);
-        // Entry 2l of the third axis is the key of layer l, entry 2l + 1 its value.
-        var byEntry = Functional.Permute(rows.Reshape(batch, length, 2 * layers, heads, dim), [2, 0, 3, 1, 4]);
-        var pairs = new (Tensor Key, Tensor Value)[layers];
-        for (var layer = 0; layer < layers; layer++)
-            pairs[layer] = (Entry(byEntry, 2 * layer), Entry(byEntry, (2 * layer) + 1));
-        return pairs;
+        return Functional.Dropout(rows, DropoutProbability, _generator, Training);
     }
 
     protected override void OnMoved(Backend backend) => _tokens.MoveTo(backend);
@@ -58,12 +49,6 @@ internal sealed class PrefixEncoder : Module
     {
         base.Dispose(disposing);
         _tokens.Dispose();
-    }
-
-    private static Tensor Entry(Tensor byEntry, int index)
-    {
-        var shape = byEntry.Shape;
-        return Functional.Slice(byEntry, 0, index, 1).Reshape(shape[1], shape[2], shape[3], shape[4]);
     }
 
     /// <summary><c>trans</c>: linear, tanh, linear, named by their index as torch.nn.Sequential does.</summary>

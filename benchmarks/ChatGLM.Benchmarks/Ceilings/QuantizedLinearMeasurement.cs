@@ -1,0 +1,45 @@
+using ChatGLM.Tensors;
+
+namespace ChatGLM.Benchmarks.Ceilings;
+
+/// <summary>A linear layer over a group-quantized weight with activations rounded to 8 bits, its weight cold in cache. Copies are made at the first run.</summary>
+internal sealed class QuantizedLinearMeasurement(string name, CpuBackend backend, ColdWeights dense, GroupQuantization format, int rows)
+    : Measurement(name, rows <= FewRows ? "GB/s" : "GFLOP/s", rows <= FewRows ? ReadBandwidth.CeilingName : FmaPeak.CeilingName)
+{
+    private const int FewRows = 8;
+    private const int Copies = 16;
+    private readonly List<GroupQuantizedWeight> _weights = [];
+    private Tensor? _x;
+
+    public override double Run()
+    {
+        if (_x is null)
+            Prepare();
+        var weights = rows <= FewRows ? _weights : _weights[..1];
+        double work = 0;
+        foreach (var weight in weights)
+        {
+            using var y = backend.LinearInference(_x!, weight, null);
+            work += rows <= FewRows ? weight.Tensors.Sum(part => part.Tensor.ByteLength) : 2.0 * rows * weight.OutFeatures * weight.InFeatures;
+        }
+
+        return work / 1e9;
+    }
+
+    public override void Dispose()
+    {
+        _x?.Dispose();
+        foreach (var (_, tensor) in _weights.SelectMany(weight => weight.Tensors))
+            tensor.Dispose();
+    }
+
+    private void Prepare()
+    {
+        var first = backend.Quantize(dense.Weights[0].Tensor, format);
+        _weights.Add(first);
+        for (var copy = 1; rows <= FewRows && copy < Copies; copy++)
+            _weights.Add(new GroupQuantizedWeight(backend.Copy(first.Weight), backend.Copy(first.Scale), first.Minimum is null ? null : backend.Copy(first.Minimum), first.OutFeatures, first.InFeatures, format));
+        _x = Tensor.Zeros([rows, dense.Weights[0].InFeatures], backend: backend);
+        new TorchGenerator(1).Normal(_x.AsSpan<float>(), 0, 1);
+    }
+}
