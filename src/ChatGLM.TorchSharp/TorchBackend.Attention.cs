@@ -81,9 +81,9 @@ public sealed partial class TorchBackend
         var gradient = View(dy).view(sizes.Batch, sizes.Seq, sizes.Heads, sizes.HeadDim).transpose(1, 2).contiguous();
         var dProbabilities = Dropped(sizes.Product(gradient, values.transpose(-1, -2)), options);
         var dValue = sizes.TransposedProduct(Dropped(probabilities, options), gradient);
-        var dScores = dProbabilities.sub(dProbabilities.mul(probabilities).sum(dim: [-1], keepdim: true)).mul_(probabilities).mul_(options.Scale);
+        var dScores = dProbabilities.sub(dProbabilities.mul(probabilities).sum(dim: [-1], keepdim: true)).mul_(probabilities).mul_(S(options.Scale));
         if (hidden is not null)
-            dScores.masked_fill_(hidden, 0);
+            dScores.masked_fill_(hidden, S(0));
         return (Wrap(sizes.Product(dScores, keys)), Wrap(sizes.TransposedProduct(dScores, View(query))), Wrap(dValue));
     }
 
@@ -103,7 +103,7 @@ public sealed partial class TorchBackend
         if (repeated > 1)
             (keys, values) = (keys.repeat_interleave(repeated, 1), values.repeat_interleave(repeated, 1));
         var result = Float(Torch.nn.functional.scaled_dot_product_attention(scaled, keys, values, hidden?.logical_not()));
-        return hidden is null ? result : result.masked_fill_(hidden.all(-1, keepdim: true), 0);
+        return hidden is null ? result : result.masked_fill_(hidden.all(-1, keepdim: true), S(0));
 #else
         return null;
 #endif
@@ -112,17 +112,17 @@ public sealed partial class TorchBackend
     /// <summary>The scores [batch, heads, seq, keys] with hidden ones replaced.</summary>
     private Torch.Tensor Scores(Tensor query, Tensor key, Sizes sizes, in AttentionOptions options, Torch.Tensor? hidden)
     {
-        var scores = sizes.Product(View(query), Grouped(key, options.KeyLength).transpose(-1, -2)).mul_(options.Scale);
-        return hidden is null ? scores : scores.masked_fill_(hidden, options.HiddenScore);
+        var scores = sizes.Product(View(query), Grouped(key, options.KeyLength).transpose(-1, -2)).mul_(S(options.Scale));
+        return hidden is null ? scores : scores.masked_fill_(hidden, S(options.HiddenScore));
     }
 
-    private static Torch.Tensor Probabilities(Torch.Tensor scores, Torch.Tensor? hidden, in AttentionOptions options)
+    private Torch.Tensor Probabilities(Torch.Tensor scores, Torch.Tensor? hidden, in AttentionOptions options)
     {
         if (scores.shape[^1] == 0)
             return scores;
         var probabilities = scores.softmax(-1);
         // A row whose every key is hidden by minus infinity gives zeros.
-        return hidden is null || !float.IsNegativeInfinity(options.HiddenScore) ? probabilities : probabilities.masked_fill_(hidden.all(-1, keepdim: true), 0);
+        return hidden is null || !float.IsNegativeInfinity(options.HiddenScore) ? probabilities : probabilities.masked_fill_(hidden.all(-1, keepdim: true), S(0));
     }
 
     private Torch.Tensor Dropped(Torch.Tensor probabilities, in AttentionOptions options) =>
@@ -139,7 +139,7 @@ public sealed partial class TorchBackend
         {
             hidden = View(mask).unsqueeze(1);
             if (hidden.dtype != Torch.ScalarType.Bool)
-                hidden = hidden.ne(0);
+                hidden = hidden.ne(I(0));
         }
 
         // A single query stands at the end and sees everything.

@@ -16,7 +16,7 @@ public sealed partial class TorchBackend
     {
         using var scope = Torch.NewDisposeScope();
         RequireBelow(nameof(EmbeddingBackward), "id", "position", View(ids), grad.Shape[0]);
-        View(grad).index_add_(0, Flat(ids), Rows(dy), 1);
+        View(grad).index_add_(0, Flat(ids), Rows(dy), I(1));
     }
 
     /// <inheritdoc/>
@@ -32,7 +32,7 @@ public sealed partial class TorchBackend
         using var scope = Torch.NewDisposeScope();
         var (d, v) = (Rows(dy), Rows(x));
         var centered = v.sub(v.mean([-1], keepdim: true));
-        var rstd = centered.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();
+        var rstd = centered.square().mean([-1], keepdim: true).add_(S(epsilon)).rsqrt_();
         var normed = centered.mul_(rstd);
         if (weightGrad is not null)
             View(weightGrad).add_(d.mul(normed).sum(dim: [0]));
@@ -48,7 +48,7 @@ public sealed partial class TorchBackend
     {
         using var scope = Torch.NewDisposeScope();
         var v = View(x);
-        return Wrap(v.mul(v.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_()).mul_(Float(View(weight))));
+        return Wrap(v.mul(v.square().mean([-1], keepdim: true).add_(S(epsilon)).rsqrt_()).mul_(Float(View(weight))));
     }
 
     /// <inheritdoc/>
@@ -56,7 +56,7 @@ public sealed partial class TorchBackend
     {
         using var scope = Torch.NewDisposeScope();
         var (d, v) = (Rows(dy), Rows(x));
-        var rstd = v.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();
+        var rstd = v.square().mean([-1], keepdim: true).add_(S(epsilon)).rsqrt_();
         var normed = v.mul(rstd);
         if (weightGrad is not null)
             View(weightGrad).add_(d.mul(normed).sum(dim: [0]));
@@ -92,9 +92,9 @@ public sealed partial class TorchBackend
             View(logSumExp).copy_(lse);
         var (targets, counted) = Targets(labels, ignoreIndex, classes);
         var picked = scores.gather(1, targets.unsqueeze(1)).squeeze(1);
-        var loss = lse.sub(picked).mul_(1 - labelSmoothing);
+        var loss = lse.sub(picked).mul_(S(1 - labelSmoothing));
         if (labelSmoothing != 0)
-            loss.add_(lse.sub(scores.mean([1])), labelSmoothing);
+            loss.add_(lse.sub(scores.mean([1])), S(labelSmoothing));
         // Rows that do not count may hold anything, infinity too: they are left out, not multiplied by zero.
         return Wrap(Torch.where(counted, loss, Torch.zeros_like(loss)).sum().div(Float(counted.sum())));
     }
@@ -107,10 +107,10 @@ public sealed partial class TorchBackend
         var (targets, counted) = Targets(labels, ignoreIndex, classes);
         var gradient = View(logits).sub(View(logSumExp).unsqueeze(1)).exp_();
         if (labelSmoothing != 0)
-            gradient.sub_(labelSmoothing / classes);
+            gradient.sub_(S(labelSmoothing / classes));
         var at = targets.unsqueeze(1);
         gradient.scatter_add_(1, at, Torch.full(at.shape, labelSmoothing - 1, Torch.ScalarType.Float32, _device));
-        return Wrap(gradient.mul_(View(dy).div(Float(counted.sum()))).masked_fill_(counted.logical_not().unsqueeze(1), 0));
+        return Wrap(gradient.mul_(View(dy).div(Float(counted.sum()))).masked_fill_(counted.logical_not().unsqueeze(1), S(0)));
     }
 
     private static (Torch.Tensor First, Torch.Tensor Second) Halves(Torch.Tensor x)
@@ -123,8 +123,8 @@ public sealed partial class TorchBackend
     private (Torch.Tensor Targets, Torch.Tensor Counted) Targets(Tensor labels, int ignoreIndex, int classes)
     {
         var given = Flat(labels);
-        var counted = given.ne(ignoreIndex);
-        var targets = given.masked_fill(counted.logical_not(), 0);
+        var counted = given.ne(I(ignoreIndex));
+        var targets = given.masked_fill(counted.logical_not(), I(0));
         RequireBelow(nameof(CrossEntropy), "label", "row", targets, classes);
         return (targets, counted);
     }
@@ -135,12 +135,12 @@ public sealed partial class TorchBackend
     /// <param name="where">How a place in the tensor is called, before its number.</param>
     /// <param name="indices">int64, of any shape.</param>
     /// <param name="limit">The first index that is too large.</param>
-    private static void RequireBelow(string operation, string what, string where, Torch.Tensor indices, long limit)
+    private void RequireBelow(string operation, string what, string where, Torch.Tensor indices, long limit)
     {
         if (indices.NumberOfElements == 0)
             return;
         var flat = indices.reshape(-1);
-        var wrong = flat.lt(0).logical_or_(flat.ge(limit));
+        var wrong = flat.lt(I(0)).logical_or_(flat.ge(I(limit)));
         if (!wrong.any().item<bool>())
             return;
         var at = wrong.to_type(Torch.ScalarType.Int32).argmax().item<long>();

@@ -11,7 +11,7 @@ public sealed partial class TorchBackend
     public override Tensor Add(Tensor a, Tensor b, float scale = 1)
     {
         using var scope = Torch.NewDisposeScope();
-        return Wrap(View(a).add(View(b), scale));
+        return Wrap(View(a).add(View(b), S(scale)));
     }
 
     /// <inheritdoc/>
@@ -32,7 +32,7 @@ public sealed partial class TorchBackend
     public override Tensor Affine(Tensor x, float scale, float offset)
     {
         using var scope = Torch.NewDisposeScope();
-        return Wrap(View(x).mul(scale).add_(offset));
+        return Wrap(View(x).mul(S(scale)).add_(S(offset)));
     }
 
     /// <inheritdoc/>
@@ -66,14 +66,14 @@ public sealed partial class TorchBackend
         {
             UnaryOp.GeluTanh => GeluTanhDerivative(v).mul_(d),
             UnaryOp.Silu => SiluDerivative(v).mul_(d),
-            UnaryOp.Tanh => v.tanh().square().neg_().add_(1).mul_(d),
-            UnaryOp.Sigmoid => v.sigmoid() is var s ? s.mul(s.neg().add_(1)).mul_(d) : null!,
-            UnaryOp.Relu => d.mul(v.gt(0)),
+            UnaryOp.Tanh => v.tanh().square().neg_().add_(S(1)).mul_(d),
+            UnaryOp.Sigmoid => v.sigmoid() is var s ? s.mul(s.neg().add_(S(1))).mul_(d) : null!,
+            UnaryOp.Relu => d.mul(v.gt(I(0))),
             UnaryOp.Softplus => v.sigmoid().mul_(d),
             UnaryOp.Exp => v.exp().mul_(d),
             UnaryOp.Log => d.div(v),
-            UnaryOp.Sqrt => d.mul(0.5).div_(v.sqrt()),
-            UnaryOp.Square => d.mul(2).mul_(v),
+            UnaryOp.Sqrt => d.mul(S(0.5)).div_(v.sqrt()),
+            UnaryOp.Square => d.mul(S(2)).mul_(v),
             _ => throw new ArgumentOutOfRangeException(nameof(op), op, null),
         });
     }
@@ -84,9 +84,9 @@ public sealed partial class TorchBackend
         using var scope = Torch.NewDisposeScope();
         var sum = Flat(target);
         if (target.DType == DType.Float32)
-            sum.add_(Float(Flat(source)), scale);
+            sum.add_(Float(Flat(source)), S(scale));
         else
-            sum.copy_(Float(sum).add(Float(Flat(source)), scale)); // summed in float32, rounded once
+            sum.copy_(Float(sum).add(Float(Flat(source)), S(scale))); // summed in float32, rounded once
     }
 
     /// <inheritdoc/>
@@ -95,9 +95,9 @@ public sealed partial class TorchBackend
         using var scope = Torch.NewDisposeScope();
         var product = Flat(target);
         if (target.DType == DType.Float32)
-            product.mul_(scale);
+            product.mul_(S(scale));
         else
-            product.copy_(Float(product).mul(scale));
+            product.copy_(Float(product).mul(S(scale)));
     }
 
     /// <inheritdoc/>
@@ -130,33 +130,33 @@ public sealed partial class TorchBackend
         using var scope = Torch.NewDisposeScope();
         var target = Flat(parameter);
         var (m, v) = (Flat(firstMoment), Flat(secondMoment));
-        var g = step.GradientScale == 1 ? Flat(gradient) : Flat(gradient).mul(step.GradientScale);
+        var g = step.GradientScale == 1 ? Flat(gradient) : Flat(gradient).mul(S(step.GradientScale));
         var correction1 = 1 - Math.Pow(step.Beta1, step.Step);
         var correction2 = 1 - Math.Pow(step.Beta2, step.Step);
-        m.mul_(step.Beta1).add_(g, 1 - step.Beta1);
-        v.mul_(step.Beta2).addcmul_(g, g, 1 - step.Beta2);
-        var root = v.sqrt().div_(Math.Sqrt(correction2)).add_(step.Epsilon);
+        m.mul_(S(step.Beta1)).add_(g, S(1 - step.Beta1));
+        v.mul_(S(step.Beta2)).addcmul_(g, g, S(1 - step.Beta2));
+        var root = v.sqrt().div_(S(Math.Sqrt(correction2))).add_(S(step.Epsilon));
         // A half parameter is brought to float32 for its step and rounded once.
         var wide = target.dtype == Torch.ScalarType.Float32 ? target : Float(target);
-        wide.mul_(1 - (step.LearningRate * step.WeightDecay)).addcdiv_(m, root, -step.LearningRate / correction1);
+        wide.mul_(S(1 - (step.LearningRate * step.WeightDecay))).addcdiv_(m, root, S(-step.LearningRate / correction1));
         if (!ReferenceEquals(wide, target))
             target.copy_(wide);
     }
 
     /// <summary>2 u, where (1 + tanh u) / 2 = sigmoid(2 u) is what GELU multiplies by: the sigmoid keeps its digits where the tangent is next to -1.</summary>
-    private static Torch.Tensor GeluArgument(Torch.Tensor v) => v.square().mul_(GeluCubic).add_(1).mul_(v).mul_(2 * GeluScale);
+    private Torch.Tensor GeluArgument(Torch.Tensor v) => v.square().mul_(S(GeluCubic)).add_(S(1)).mul_(v).mul_(S(2 * GeluScale));
 
-    private static Torch.Tensor GeluTanhDerivative(Torch.Tensor v)
+    private Torch.Tensor GeluTanhDerivative(Torch.Tensor v)
     {
         var argument = GeluArgument(v);
         var gate = argument.sigmoid();
-        var inner = v.square().mul_(3 * GeluCubic).add_(1).mul_(2 * GeluScale).mul_(v);
-        return argument.neg_().sigmoid_().mul_(inner).add_(1).mul_(gate);
+        var inner = v.square().mul_(S(3 * GeluCubic)).add_(S(1)).mul_(S(2 * GeluScale)).mul_(v);
+        return argument.neg_().sigmoid_().mul_(inner).add_(S(1)).mul_(gate);
     }
 
-    private static Torch.Tensor SiluDerivative(Torch.Tensor v)
+    private Torch.Tensor SiluDerivative(Torch.Tensor v)
     {
         var s = v.sigmoid();
-        return s.neg().add_(1).mul_(v).add_(1).mul_(s);
+        return s.neg().add_(S(1)).mul_(v).add_(S(1)).mul_(s);
     }
 }

@@ -44,15 +44,26 @@ public sealed partial class TorchBackend
         var scale = columns == 0 ? Torch.zeros([rows], Torch.ScalarType.Float32, _device) : wide.abs().amax([1]).div_(Torch.tensor((float)largest, Torch.ScalarType.Float32, _device));
         var stored = scale.to_type(how.ScaleType.ToTorch());
         var divisor = (how.DividesByStoredScale ? Float(stored) : scale).unsqueeze(1);
-        var integers = wide.div(divisor.masked_fill(divisor.eq(0), 1)).masked_fill_(divisor.eq(0), 0).round_().clamp_(-largest, largest).to_type(Torch.ScalarType.Int16);
+        var integers = wide.div(divisor.masked_fill(divisor.eq(I(0)), S(1))).masked_fill_(divisor.eq(I(0)), S(0)).round_().clamp_(I(-largest), I(largest)).to_type(Torch.ScalarType.Int16);
         if (how.Bits == 4)
         {
             // A byte holds two columns, the even one in its high half. As 16-bit numbers: 16 * even + (odd and 15), which is within a signed byte.
             var pairs = integers.view(rows, columns / 2, 2);
-            integers = pairs.select(2, 0).mul(16).add_(pairs.select(2, 1).remainder(16));
+            integers = pairs.select(2, 0).mul(I(16)).add_(pairs.select(2, 1).remainder(I(16)));
         }
 
         return new RowQuantizedWeight(Wrap(integers.to_type(Torch.ScalarType.Int8)), Wrap(Fresh(stored)), how.Bits);
+    }
+
+    /// <summary>Quantizes on the processor, whose numbers are the format's own, and brings the result here.</summary>
+    public override GroupQuantizedWeight Quantize(Tensor matrix, GroupQuantization how)
+    {
+        using var onHost = matrix.On(Backend.Default);
+        var made = Backend.Default.Quantize(onHost, how);
+        using (made.Weight)
+        using (made.Scale)
+        using (made.Minimum)
+            return new GroupQuantizedWeight(made.Weight.On(this), made.Scale.On(this), made.Minimum?.On(this), made.OutFeatures, made.InFeatures, how);
     }
 
     /// <inheritdoc/>
@@ -84,7 +95,8 @@ public sealed partial class TorchBackend
     {
         DenseWeight dense => View(dense.Tensor).to_type(type),
         RowQuantizedWeight rows => Integers(rows).mul_(Float(View(rows.Scale)).unsqueeze(1)).to_type(type),
-        _ => throw new TensorException(nameof(Linear), $"a {weight.GetType().Name} has no kernel on {Device}; expected a dense or a row-wise quantized weight. Load the model without it, or on the processor."),
+        GroupQuantizedWeight groups => Widened(groups).to_type(type),
+        _ => throw new TensorException(nameof(Linear), $"a {weight.GetType().Name} has no kernel on {Device}; expected a dense, row-wise or group-wise quantized weight. Load the model without it, or on the processor."),
     };
 
     /// <summary>The integers of a quantized weight as float32 [out, in].</summary>
@@ -95,10 +107,40 @@ public sealed partial class TorchBackend
             return Float(bytes);
         // The high half, as a signed number, is the byte over 16 rounded down; the low half is what is left, of which 8 and more stand for negative numbers.
         var wide = bytes.to_type(Torch.ScalarType.Int16);
-        var low = wide.remainder(16);
-        var high = wide.sub(low).div(16, Torch.RoundingMode.floor);
-        low = low.add(8).remainder(16).sub_(8);
+        var low = wide.remainder(I(16));
+        var high = wide.sub(low).div(I(16), Torch.RoundingMode.floor);
+        low = low.add(I(8)).remainder(I(16)).sub_(I(8));
         return Float(Torch.stack(new[] { high, low }, 2).view(weight.OutFeatures, weight.InFeatures));
+    }
+
+    /// <summary>A group-wise weight as float32 [out, in]: undoes the interleaving of sixteen rows that <see cref="GroupQuantizedWeight"/> describes.</summary>
+    private Torch.Tensor Widened(GroupQuantizedWeight weight)
+    {
+        const int Rows = GroupQuantizedWeight.RowsPerBlock;
+        var (blocks, groups, size) = ((long)weight.Blocks, (long)weight.Groups, (long)weight.Format.GroupSize);
+        var bytes = View(weight.Weight);
+        Torch.Tensor numbers;
+        if (weight.Format.Bits == 8)
+        {
+            numbers = Float(bytes).view(blocks, groups, size / 4, Rows, 4).permute(0, 3, 1, 2, 4);
+        }
+        else
+        {
+            var wide = bytes.to_type(Torch.ScalarType.Int16).view(blocks, groups, size / 8, Rows, 4);
+            var low = wide.remainder(I(16));
+            numbers = Float(Torch.stack(new[] { low, wide.sub(low).div(I(16), Torch.RoundingMode.floor) }, 4)).permute(0, 3, 1, 2, 4, 5);
+        }
+
+        // A number times a scale is exact in float32, so that adding the minimum rounds once.
+        var matrix = numbers.reshape(blocks * Rows, groups, size);
+        if (weight.Minimum is null)
+            matrix.sub_(S(1 << (weight.Format.Bits - 1)));
+        matrix = matrix.mul(PerGroup(weight.Scale));
+        if (weight.Minimum is { } minimum)
+            matrix.add_(PerGroup(minimum));
+        return matrix.view(blocks * Rows, groups * size).narrow(0, 0, weight.OutFeatures).narrow(1, 0, weight.InFeatures);
+
+        Torch.Tensor PerGroup(Tensor values) => Float(View(values)).permute(0, 2, 1).reshape(blocks * Rows, groups, 1);
     }
 
     private static void RequireFinite(Torch.Tensor matrix)

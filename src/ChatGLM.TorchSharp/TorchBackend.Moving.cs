@@ -33,7 +33,7 @@ public sealed partial class TorchBackend
     public override void Fill(Tensor target, double value)
     {
         using var scope = Torch.NewDisposeScope();
-        Flat(target).fill_(value);
+        Flat(target).fill_(S(value));
     }
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public sealed partial class TorchBackend
     {
         using var scope = Torch.NewDisposeScope();
         var view = View(x);
-        return Wrap(x.DType == dtype ? view.clone() : dtype == DType.Bool ? view.ne(0) : view.to_type(dtype.ToTorch()));
+        return Wrap(x.DType == dtype ? view.clone() : dtype == DType.Bool ? view.ne(I(0)) : view.to_type(dtype.ToTorch()));
     }
 
     /// <inheritdoc/>

@@ -13,6 +13,7 @@ namespace ChatGLM.TorchSharp;
 public sealed partial class TorchBackend : Backend
 {
     private readonly Torch.Device _device;
+    private readonly ThreadLocal<TorchScalars> _scalars = new(() => new TorchScalars());
     private WeakReference<Tensor>? _checkedPositions;
 
     /// <summary>Opens a device.</summary>
@@ -100,6 +101,12 @@ public sealed partial class TorchBackend : Backend
 
     /// <summary>The same numbers in memory of their own, contiguous.</summary>
     private static Torch.Tensor Fresh(Torch.Tensor view) => view.is_contiguous() ? view.clone() : view.contiguous();
+
+    /// <summary>A number for a floating-point tensor.</summary>
+    private Scalar S(double value) => _scalars.Value!.Hold(value);
+
+    /// <summary>A number for a tensor of integers, which stays one.</summary>
+    private Scalar I(long value) => _scalars.Value!.Hold(value);
 
     private static Torch.Tensor Float(Torch.Tensor x) => x.dtype == Torch.ScalarType.Float32 ? x : x.to_type(Torch.ScalarType.Float32);
 

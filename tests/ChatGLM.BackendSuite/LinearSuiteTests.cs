@@ -74,6 +74,21 @@ public class LinearSuiteTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void A_group_quantized_weight_is_made_and_widened_to_the_bit_and_trained_through(int rows, int outputs, int inputs)
+    {
+        foreach (var how in new[] { new GroupQuantization(8, 32), new GroupQuantization(4, 32), new GroupQuantization(4, 64, HasMinimum: true), new GroupQuantization(8, 128) })
+        {
+            AgreesWithReference(b => [b.Dequantize(b.Quantize(Normal(b, [outputs, inputs], 1, dtype: DType.BFloat16), how))], relative: 0, absolute: 0);
+            AgreesOverThreads(b =>
+            {
+                var weight = b.Quantize(Normal(b, [outputs, inputs], 1), how);
+                return [b.Linear(Normal(b, [rows, inputs], 2), weight, Normal(b, [outputs], 5)), b.LinearBackwardInput(Normal(b, [rows, outputs], 3), weight)];
+            });
+        }
+    }
+
     [Fact]
     public void Refuses_to_quantize_what_is_no_number()
     {
