@@ -58,8 +58,8 @@ public sealed partial class TorchBackend
     /// <summary>Quantizes on the processor, whose numbers are the format's own, and brings the result here.</summary>
     public override GroupQuantizedWeight Quantize(Tensor matrix, GroupQuantization how)
     {
-        using var onHost = matrix.On(Backend.Default);
-        var made = Backend.Default.Quantize(onHost, how);
+        using var onHost = matrix.On(CpuBackend.Shared);
+        var made = CpuBackend.Shared.Quantize(onHost, how);
         using (made.Weight)
         using (made.Scale)
         using (made.Minimum)
