@@ -177,6 +177,16 @@ public partial class PeftModel : Module
     }
 
     /// <inheritdoc/>
+    protected override void OnMoving() => UnmergeAdapter();
+
+    /// <inheritdoc/>
+    protected override void OnMoved(Backend backend)
+    {
+        foreach (var tensor in _saved.Aside)
+            tensor.MoveTo(backend);
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

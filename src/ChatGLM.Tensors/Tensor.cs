@@ -40,7 +40,7 @@ public sealed partial class Tensor : IDisposable
     }
 
     /// <summary>The backend that computes on this tensor.</summary>
-    public Backend Backend { get; }
+    public Backend Backend { get; private set; }
 
     /// <summary>Where the numbers lie.</summary>
     public Device Device => Backend.Device;
@@ -49,7 +49,7 @@ public sealed partial class Tensor : IDisposable
     public ref readonly Shape Shape => ref _shape;
 
     /// <summary>The element type.</summary>
-    public DType DType { get; }
+    public DType DType { get; private set; }
 
     /// <summary>Where in <see cref="Storage"/> the first element lies.</summary>
     public long ByteOffset { get; private set; }

@@ -30,6 +30,7 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
     public sealed override ModelOutput Forward(ModelInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
+        inputs = inputs.On(Backend);
         if (inputs.Labels is not null && inputs.LastLogitsOnly)
             throw new ModelInputException(nameof(ModelInputs.LastLogitsOnly), "the loss needs the scores of every position.");
         var virtualTokens = Transformer.VirtualTokens(inputs);

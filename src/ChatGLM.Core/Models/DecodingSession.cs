@@ -31,6 +31,7 @@ internal sealed class DecodingSession : IDecodingSession
     /// <summary>Feeds a prompt. With a cache that is not empty the prompt is what follows the tokens in it; the caller keeps a cache that it gave.</summary>
     public static DecodingSession Start(ChatGLMForConditionalGeneration model, ModelInputs prompt)
     {
+        prompt = prompt.On(model.Backend);
         var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend);
         var ownsCache = prompt.PastKeyValues is null;
         try

@@ -42,4 +42,15 @@ public sealed record ModelInputs
 
     /// <summary>Looked at before every layer.</summary>
     public CancellationToken CancellationToken { get; init; }
+
+    /// <summary>The same inputs on the backend of a model: what was made elsewhere, on the default backend say, is copied.</summary>
+    internal ModelInputs On(Backend backend)
+    {
+        return Lies(InputIds) && Lies(AttentionMask) && Lies(PositionIds) && Lies(Labels) && Lies(InputsEmbeds)
+            ? this
+            : this with { InputIds = Moved(InputIds)!, AttentionMask = Moved(AttentionMask), PositionIds = Moved(PositionIds), Labels = Moved(Labels), InputsEmbeds = Moved(InputsEmbeds) };
+
+        bool Lies(Tensor? tensor) => tensor is null || ReferenceEquals(tensor.Backend, backend);
+        Tensor? Moved(Tensor? tensor) => Lies(tensor) ? tensor : tensor!.On(backend);
+    }
 }

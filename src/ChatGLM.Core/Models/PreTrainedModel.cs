@@ -21,7 +21,7 @@ public abstract partial class PreTrainedModel : Module
     public ChatGLMConfig Config { get; private set; }
 
     /// <summary>What computes.</summary>
-    public Backend Backend { get; }
+    public Backend Backend { get; private set; }
 
     /// <summary>What dropout draws from in training.</summary>
     public TorchGenerator Generator { get; }
@@ -86,6 +86,19 @@ public abstract partial class PreTrainedModel : Module
 
         base.Dispose(disposing);
     }
+
+    /// <inheritdoc/>
+    protected override void OnMoving()
+    {
+        lock (_passGate)
+        {
+            if (_passes > 0)
+                throw new InvalidOperationException("The model is computing on another thread: it is moved or converted between passes.");
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void OnMoved(Backend backend) => Backend = backend;
 
     private void EndPass()
     {

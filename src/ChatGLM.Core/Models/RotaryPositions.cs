@@ -8,6 +8,7 @@ internal sealed class RotaryPositions(float[] inverseFrequencies, RotaryStyle st
     private const int FirstPositions = 512;
 
     private readonly Lock _growing = new();
+    private Backend _backend = backend;
     private readonly List<RotaryTable> _outgrown = [];
     private volatile RotaryTable? _table;
 
@@ -17,6 +18,13 @@ internal sealed class RotaryPositions(float[] inverseFrequencies, RotaryStyle st
         if (positions > limit)
             throw new ModelInputException("PositionIds", $"position {positions - 1} is beyond the model's last, {limit - 1}. Shorten the text.");
         return _table is { } table && table.Positions >= positions ? table : Grow((int)positions);
+    }
+
+    /// <summary>Makes the table anew on another backend when it is needed next.</summary>
+    public void MoveTo(Backend backend)
+    {
+        Dispose();
+        _backend = backend;
     }
 
     public void Dispose()
@@ -68,6 +76,6 @@ internal sealed class RotaryPositions(float[] inverseFrequencies, RotaryStyle st
         }
 
         using var unscoped = TensorScope.Suspend();
-        return new RotaryTable(Tensor.From(cos, [positions, pairs], backend), Tensor.From(sin, [positions, pairs], backend), style, sections);
+        return new RotaryTable(Tensor.From(cos, [positions, pairs], _backend), Tensor.From(sin, [positions, pairs], _backend), style, sections);
     }
 }

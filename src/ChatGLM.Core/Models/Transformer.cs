@@ -18,7 +18,7 @@ internal abstract class Transformer : Module
         Backend = backend;
     }
 
-    public Backend Backend { get; }
+    public Backend Backend { get; private set; }
 
     /// <summary>Recomputes each layer in the backward pass instead of keeping what is inside it.</summary>
     public bool GradientCheckpointing { get; set; }
@@ -79,6 +79,8 @@ internal abstract class Transformer : Module
             throw;
         }
     }
+
+    protected override void OnMoved(Backend backend) => Backend = backend;
 
     /// <summary>Word embeddings, float32 [batch, seq, hidden].</summary>
     protected abstract Tensor Embed(Tensor ids);

@@ -8,8 +8,13 @@ namespace ChatGLM.Tensors;
 /// </summary>
 public abstract class Backend
 {
-    /// <summary>The backend that is used where none is named: the processor, all cores.</summary>
-    public static Backend Default => CpuBackend.Shared;
+    /// <summary>Under this name a program may give <see cref="AppContext.SetData"/> another backend to use where none is named, before it makes its first tensor.</summary>
+    public const string DefaultDataName = "ChatGLM.Tensors.DefaultBackend";
+
+    private static readonly Lazy<Backend> LazyDefault = new(() => AppContext.GetData(DefaultDataName) as Backend ?? CpuBackend.Shared);
+
+    /// <summary>The backend that is used where none is named: the processor, all cores, unless the program said otherwise under <see cref="DefaultDataName"/>.</summary>
+    public static Backend Default => LazyDefault.Value;
 
     /// <summary>Where this backend's tensors lie.</summary>
     public abstract Device Device { get; }

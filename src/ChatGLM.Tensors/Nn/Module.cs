@@ -6,7 +6,7 @@ namespace ChatGLM.Tensors;
 /// A part of a model (<c>torch.nn.Module</c>): names its parameters and the modules inside it as the state dict does. Children stand in slots that can be refilled, which is
 /// how an adapter wraps a layer.
 /// </summary>
-public abstract class Module : IDisposable
+public abstract partial class Module : IDisposable
 {
     private readonly List<(string Name, IModuleSlot Slot)> _children = [];
 

@@ -34,6 +34,7 @@ public sealed class ChatGLMForSequenceClassification : PreTrainedModel
     public override ModelOutput Forward(ModelInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
+        inputs = inputs.On(Backend);
         using var pass = BeginPass();
         using var scope = new TensorScope();
         var (hidden, states, cache) = _transformer.Value.Forward(inputs);

@@ -72,6 +72,12 @@ internal sealed class ChatGLMModel : Transformer
         return (table, positions, hidden, Causal: hidden is null);
     }
 
+    protected override void OnMoved(Backend backend)
+    {
+        base.OnMoved(backend);
+        _rotary.MoveTo(backend);
+    }
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);

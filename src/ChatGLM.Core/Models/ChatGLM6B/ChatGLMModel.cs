@@ -81,6 +81,12 @@ internal sealed class ChatGLMModel : Transformer
         return (table, positions, hidden is null ? null : Tensor.From(ContextMasks.BehindPrefix(hidden, pastTokens + tokens.Seq, prefixLength), [tokens.Batch, tokens.Seq, prefixLength + pastTokens + tokens.Seq], Backend), false);
     }
 
+    protected override void OnMoved(Backend backend)
+    {
+        base.OnMoved(backend);
+        _rotary.MoveTo(backend);
+    }
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);

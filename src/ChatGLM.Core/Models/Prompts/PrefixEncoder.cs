@@ -43,6 +43,8 @@ internal sealed class PrefixEncoder : KeyValuePrompt
         return Functional.Dropout(rows, DropoutProbability, _generator, Training);
     }
 
+    protected override void OnMoved(Backend backend) => _tokens.MoveTo(backend);
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);

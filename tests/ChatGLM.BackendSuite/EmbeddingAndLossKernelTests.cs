@@ -97,15 +97,6 @@ public class EmbeddingAndLossKernelTests
         }
     }
 
-    [Fact]
-    public void Names_the_row_and_the_range_of_a_bad_label()
-    {
-        using var scope = new TensorScope();
-        var b = Backends[1];
-        FluentActions.Invoking(() => b.CrossEntropy(Normal(b, [3, 5], 1), Tensor.From([0L, 5, 1], [3], b), -100, 0, null))
-            .Should().Throw<TensorException>().WithMessage("CrossEntropy: label 5 at row 1 is not in 0..4*-100*");
-    }
-
     [Theory]
     [InlineData(DType.Float32, 3e-7)]
     [InlineData(DType.Float16, 1e-3)]

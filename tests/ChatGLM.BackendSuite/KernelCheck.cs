@@ -1,39 +1,37 @@
 namespace ChatGLM.Tensors.Tests.Kernels;
 
 /// <summary>
-/// Runs one kernel on every vector width and thread count, against the plain backend: values within the stated bound, the same bits for all widths and thread counts, and
-/// every buffer given back.
+/// Runs one kernel on every backend of the suite, against the plain one: values within the stated bound, the same bits from those that promise it (the processor's for every vector width and
+/// number of threads), and every buffer given back.
 /// </summary>
 internal static class KernelCheck
 {
     /// <summary>Tests that share the backends run one after the other: they count buffers on loan.</summary>
     public const string Collection = "Kernels";
 
-    private static readonly Lazy<CpuBackend[]> AllBackends = new(() =>
-        [.. from bits in new[] { 512, 256, 128, 0 } from threads in new[] { 1, 2, 3 } select new CpuBackend(new CpuBackendOptions { MaxVectorBits = bits, Threads = threads })]);
-
-    public static IReadOnlyList<CpuBackend> Backends => AllBackends.Value;
+    public static IReadOnlyList<Backend> Backends => [.. SuiteBackends.All.Select(b => b.Backend)];
 
     /// <summary>Compares floating-point results with |found - expected| &lt;= absolute + relative * |expected|, and all other results exactly.</summary>
-    public static void AgreesWithReference(Func<Backend, Tensor[]> kernel, double relative, double absolute)
+    public static void AgreesWithReference(Func<Backend, Tensor[]> kernel, double relative, double absolute, bool comparesBits = true)
     {
         var expected = Run(new ReferenceBackend(), kernel);
-        double[][]? first = null;
-        foreach (var backend in Backends)
+        var firsts = new Dictionary<string, (string Name, double[][] Found)>();
+        foreach (var (name, backend, loanedBuffers, sameBits) in SuiteBackends.All)
         {
-            var name = $"{backend.Options.MaxVectorBits} bits, {backend.Options.Threads} threads";
             var found = Run(backend, kernel);
-            backend.Memory.LoanedBuffers.Should().Be(0, "every buffer must be given back ({0})", name);
+            loanedBuffers().Should().Be(0, "every buffer must be given back ({0})", name);
             found.Length.Should().Be(expected.Length);
             for (var output = 0; output < expected.Length; output++)
                 Compare(found[output], expected[output], relative, absolute, $"output {output}, {name}");
-            first ??= found;
+            if (!comparesBits || firsts.TryAdd(sameBits, (name, found)))
+                continue;
+            var (firstName, first) = firsts[sameBits];
             for (var output = 0; output < first.Length; output++)
             {
                 for (var i = 0; i < first[output].Length; i++)
                 {
                     if (BitConverter.DoubleToInt64Bits(first[output][i]) != BitConverter.DoubleToInt64Bits(found[output][i]) && !double.IsNaN(first[output][i]))
-                        Assert.Fail($"output {output}, element {i}: {found[output][i]:R} with {name}, {first[output][i]:R} with 512 bits, 1 thread: not the same bits.");
+                        Assert.Fail($"output {output}, element {i}: {found[output][i]:R} with {name}, {first[output][i]:R} with {firstName}: not the same bits.");
                 }
             }
         }
