@@ -81,6 +81,19 @@ public sealed partial class TorchBackend
         return Wrap((transposeA ? left.transpose(-1, -2) : left).matmul(transposeB ? right.transpose(-1, -2) : right));
     }
 
+    /// <inheritdoc/>
+    public override (Tensor Sum, bool IsFinite) AddLowRank(Tensor matrix, ReadOnlySpan<LowRankTerm> terms)
+    {
+        using var scope = Torch.NewDisposeScope();
+        var sum = View(matrix).to_type(Torch.ScalarType.Float32);
+        if (matrix.DType == DType.Float32)
+            sum = sum.clone();
+        foreach (var term in terms)
+            sum.add_(View(term.Left).mm(View(term.Right)), S(term.Scale));
+        var rounded = sum.to_type(matrix.DType.ToTorch());
+        return (Wrap(rounded), rounded.isfinite().all().item<bool>());
+    }
+
     private Torch.ScalarType ComputeTypeOf(LinearWeight weight)
     {
         if (Options.ComputeType is { } chosen)

@@ -74,4 +74,16 @@ public class KernelArgumentTests
         FluentActions.Invoking(() => b.SplitHeads(Normal(b, [1, 3, 12], 1), null, new HeadLayout(1, 1, 4, true), rotary)).Should().Throw<TensorException>();
         FluentActions.Invoking(() => b.SplitHeads(Normal(b, [1, 3, 13], 1), null, new HeadLayout(1, 1, 4, true), null)).Should().Throw<TensorException>();
     }
+
+    [Fact]
+    public void A_thin_product_refuses_what_does_not_fit()
+    {
+        using var scope = new TensorScope();
+        var b = Backends[0];
+        var matrix = Tensor.Full([4, 6], 1, DType.Float32, b);
+        LowRankTerm Term(Shape left, Shape right) => new(Tensor.Full(left, 1, DType.Float32, b), Tensor.Full(right, 1, DType.Float32, b), 1);
+        foreach (var term in new[] { Term([4, 2], [3, 6]), Term([3, 2], [2, 6]), Term([4, 2], [2, 5]) })
+            b.Invoking(x => x.AddLowRank(matrix, [term])).Should().Throw<TensorException>().WithMessage("*does not fit*");
+        b.Invoking(x => x.AddLowRank(Tensor.Full([4], 1, DType.Float32, b), [])).Should().Throw<TensorException>();
+    }
 }

@@ -39,7 +39,7 @@ public class LowRankKernelTests
     [InlineData(DType.Float32, 1, float.NaN, false)]
     public void Says_whether_all_is_finite(DType dtype, float value, float change, bool expected)
     {
-        foreach (var backend in Backends)
+        foreach (var (name, backend, _, _) in SuiteBackends.All)
         {
             using var scope = new TensorScope();
             var values = new float[5 * 21];
@@ -50,20 +50,8 @@ public class LowRankKernelTests
             var right = new float[21];
             right[^1] = change;
             var (sum, isFinite) = backend.AddLowRank(matrix, [new LowRankTerm(Tensor.From(left, [5, 1], backend), Tensor.From(right, [1, 21], backend), 1)]);
-            isFinite.Should().Be(expected, "{0} bits", backend.Options.MaxVectorBits);
+            isFinite.Should().Be(expected, name);
             float.IsFinite(sum.ToFloatArray()[^1]).Should().Be(expected);
         }
-    }
-
-    [Fact]
-    public void Refuses_what_does_not_fit()
-    {
-        using var scope = new TensorScope();
-        var b = Backends[0];
-        var matrix = Tensor.Full([4, 6], 1, DType.Float32, b);
-        LowRankTerm Term(Shape left, Shape right) => new(Tensor.Full(left, 1, DType.Float32, b), Tensor.Full(right, 1, DType.Float32, b), 1);
-        foreach (var term in new[] { Term([4, 2], [3, 6]), Term([3, 2], [2, 6]), Term([4, 2], [2, 5]) })
-            b.Invoking(x => x.AddLowRank(matrix, [term])).Should().Throw<TensorException>().WithMessage("*does not fit*");
-        b.Invoking(x => x.AddLowRank(Tensor.Full([4], 1, DType.Float32, b), [])).Should().Throw<TensorException>();
     }
 }
