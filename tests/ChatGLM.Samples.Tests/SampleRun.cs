@@ -5,7 +5,7 @@ namespace ChatGLM.Samples.Tests;
 /// <summary>A sample, run as a program in a folder of its own, as a user runs it.</summary>
 internal sealed class SampleRun : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public static string RepositoryRoot { get; } = FindRoot();
 
@@ -25,11 +25,16 @@ internal sealed class SampleRun : IDisposable
     {
         using var process = Start(sample, words, environment);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        process.WaitForExit(Patience).Should().BeTrue("the sample ends");
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail("The sample does not end.");
+        }
+
         return (process.ExitCode, output.Result, error.Result);
     }
 
-    /// <summary>Runs until a file or folder is there, and then interrupts as Ctrl+C does.</summary>
+    /// <summary>Runs until a file or folder is there, and then asks it to end, which the samples take as Ctrl+C: a shell that runs tests in the background has them ignore Ctrl+C itself.</summary>
     public (int ExitCode, string Error) Interrupt(string sample, IReadOnlyList<string> words, string whenThereIs)
     {
         using var process = Start(sample, words);
@@ -42,9 +47,14 @@ internal sealed class SampleRun : IDisposable
             Thread.Sleep(5);
         }
 
-        using (var kill = Process.Start("kill", ["-INT", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
             kill.WaitForExit();
-        process.WaitForExit(Patience).Should().BeTrue("the sample ends");
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail("The sample goes on after it was asked to end.");
+        }
+
         _ = output.Result;
         return (process.ExitCode, error.Result);
     }

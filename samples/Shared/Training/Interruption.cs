@@ -14,7 +14,7 @@ internal sealed class Interruption : IDisposable
         _termination = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
         {
             context.Cancel = true;
-            _source.Cancel();
+            Stop("");
         });
     }
 
@@ -32,7 +32,12 @@ internal sealed class Interruption : IDisposable
         if (_source.IsCancellationRequested)
             return;
         pressed.Cancel = true;
-        Console.Error.WriteLine("Stopping after this step. Press Ctrl+C again to stop at once.");
+        Stop(" Press Ctrl+C again to stop at once.");
+    }
+
+    private void Stop(string hint)
+    {
+        Console.Error.WriteLine("Stopping after this step." + hint);
         _source.Cancel();
     }
 }
