@@ -1,6 +1,6 @@
 namespace ChatGLM.Samples.PTuning;
 
-/// <summary>Which data, which columns of it and how much (<c>DataTrainingArguments</c> of the script).</summary>
+/// <summary>Which data, which columns of it and how much (<c>DataTrainingArguments</c> of the scripts).</summary>
 internal sealed record DataTrainingArguments
 {
     public string? TrainFile { get; init; }
@@ -8,6 +8,12 @@ internal sealed record DataTrainingArguments
     public string? ValidationFile { get; init; }
 
     public string? TestFile { get; init; }
+
+    /// <summary>ChatGLM3's demo: <c>multi-turn</c> for conversations with roles and tools, <c>input-output</c> for the columns prompt and response; null for THUDM's earlier script.</summary>
+    public string? TrainFormat { get; init; }
+
+    /// <summary>The most tokens of a conversation.</summary>
+    public int MaxSeqLength { get; init; } = 1024;
 
     public string? PromptColumn { get; init; }
 

@@ -3,7 +3,7 @@ using ChatGLM.Training;
 
 namespace ChatGLM.Samples.PTuning;
 
-/// <summary>The flags of THUDM's <c>ptuning/main.py</c>.</summary>
+/// <summary>The flags of THUDM's <c>ptuning/main.py</c>, and those that ChatGLM3's <c>finetune.py</c> has besides.</summary>
 internal static class PTuningCommand
 {
     /// <summary>Flags that Python's script takes and that change nothing here, or nothing there either.</summary>
@@ -31,6 +31,9 @@ internal static class PTuningCommand
         var trainFile = Text("train_file", "JSON, JSON lines or CSV to train on.");
         var validationFile = Text("validation_file", "What --do_eval evaluates on.");
         var testFile = Text("test_file", "What --do_predict predicts.");
+        var trainFormat = Text("train_format", "For ChatGLM3, as its demo has it: multi-turn for conversations with roles and tools, input-output for prompt and response. Trains without --do_train.");
+        trainFormat.AcceptOnlyFromAmong("multi-turn", "input-output");
+        var maxSeq = Number("max_seq_length", "The most tokens of a conversation. Default: 1024.");
         var prompt = Text("prompt_column", "The column of questions. Default: known by the names of the columns.");
         var response = Text("response_column", "The column of answers.");
         var history = Text("history_column", "The column of the rounds before: [[question, answer], ...].");
@@ -49,12 +52,12 @@ internal static class PTuningCommand
         var jiebaDict = Text("jieba_dict", "A dictionary in jieba's form for the words of ROUGE. Default: the small one of this library.");
 
         var command = new RootCommand($"""
-            Fine-tunes a ChatGLM model with a prefix (P-Tuning v2) or whole, and predicts with it: THUDM's ptuning/main.py. Its train.sh and evaluate.sh run with the program's name changed.
+            Fine-tunes a ChatGLM model with a prefix (P-Tuning v2) or whole, and predicts with it: THUDM's ptuning/main.py. Its train.sh and evaluate.sh, and those of ChatGLM3's finetune_chatmodel_demo, run with the program's name changed.
             A JSON file of arguments can stand in place of all flags.
             {TrainingFlags.Help()}
             """)
         {
-            model, tokenizer, checkpoint, cacheDir, revision, quantization, preSeqLen, projection, datasetName, trainFile, validationFile, testFile, prompt, response, history,
+            model, tokenizer, checkpoint, cacheDir, revision, quantization, preSeqLen, projection, datasetName, trainFile, validationFile, testFile, trainFormat, maxSeq, prompt, response, history,
             overwriteCache, workers, maxSource, maxTarget, valMaxTarget, maxTrain, maxEval, maxPredict, numBeams, ignorePad, noIgnorePad, sourcePrefix, jiebaDict,
         };
         foreach (var name in WithoutEffect)
@@ -68,6 +71,13 @@ internal static class PTuningCommand
             // The script always recomputes layers in the backward pass; here that can be switched off.
             if (!TrainingFlags.IsGiven(parsed, "gradient_checkpointing") && !TrainingFlags.IsGiven(parsed, "no_gradient_checkpointing"))
                 training = training with { GradientCheckpointing = true };
+            // ChatGLM3's demo does nothing else than train, and goes on only if there is something to go on from.
+            if (parsed.GetValue(trainFormat) is not null)
+            {
+                var isNew = !Directory.Exists(training.OutputDir) || !Directory.EnumerateDirectories(training.OutputDir, "checkpoint-*").Any();
+                training = training with { DoTrain = true, ResumeFromCheckpoint = isNew && bool.TryParse(training.ResumeFromCheckpoint, out _) ? null : training.ResumeFromCheckpoint };
+            }
+
             var models = new ModelArguments();
             var data = new DataTrainingArguments();
             models = models with
@@ -86,6 +96,8 @@ internal static class PTuningCommand
                 TrainFile = parsed.GetValue(trainFile),
                 ValidationFile = parsed.GetValue(validationFile),
                 TestFile = parsed.GetValue(testFile),
+                TrainFormat = parsed.GetValue(trainFormat),
+                MaxSeqLength = parsed.GetValue(maxSeq) ?? data.MaxSeqLength,
                 PromptColumn = parsed.GetValue(prompt),
                 ResponseColumn = parsed.GetValue(response),
                 HistoryColumn = parsed.GetValue(history),

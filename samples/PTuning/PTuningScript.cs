@@ -7,7 +7,7 @@ using ChatGLM.Training;
 namespace ChatGLM.Samples.PTuning;
 
 /// <summary>
-/// THUDM's <c>ptuning/main.py</c>: loads a model and puts a prefix before it, or trains the whole of it; trains, evaluates and predicts; and writes checkpoints and results as the script does.
+/// THUDM's <c>ptuning/main.py</c>, and the <c>finetune.py</c> of ChatGLM3's <c>finetune_chatmodel_demo</c>: loads a model and puts a prefix before it, or trains the whole of it; trains, evaluates and predicts; and writes checkpoints and results as the script does.
 /// </summary>
 /// <param name="models">Which model.</param>
 /// <param name="data">Which data.</param>
@@ -60,7 +60,7 @@ internal sealed class PTuningScript(
             },
             Logger = new ConsoleLog(output),
         };
-        var trainer = new Trainer(model, training, train, evaluation, customize?.Invoke(options) ?? options);
+        var trainer = new Trainer(new ScriptModel(model, tokenizer), training, train, evaluation, customize?.Invoke(options) ?? options);
         if (train is not null)
             Train(trainer, train.Count, cancellationToken);
         if (evaluation is not null)
@@ -75,6 +75,9 @@ internal sealed class PTuningScript(
         // Python's progress bar takes this one out of the metrics before the script writes them.
         Report(trainer, "train", result.Metrics.Where(metric => metric.Key != "total_flos").ToDictionary(), samples);
         trainer.SaveState();
+        // ChatGLM3's demo also leaves what it trained in the output folder itself.
+        if (data.TrainFormat is not null)
+            trainer.SaveModel();
     }
 
     private void Predict(Trainer trainer, ChatGLMTokenizer tokenizer, TokenizedDataset test, CancellationToken cancellationToken)
@@ -141,21 +144,7 @@ internal sealed class PTuningScript(
     {
         if (file is null)
             return null;
-        var columns = data.PromptColumn is { } prompt && data.ResponseColumn is { } response
-            ? new DataColumns(prompt, response, History: data.HistoryColumn)
-            : DataColumns.Detect(TrainingFile.ReadRecords(file).FirstOrDefault() ?? throw new TrainingDataException(file, "there is no record in it."));
-        var features = new Seq2SeqFeatures(tokenizer, new Seq2SeqOptions
-        {
-            PromptColumn = data.PromptColumn ?? columns.Prompt,
-            ResponseColumn = data.ResponseColumn ?? columns.Response,
-            InputColumn = data.PromptColumn is null ? columns.Input : null,
-            HistoryColumn = data.HistoryColumn ?? (data.PromptColumn is null ? columns.History : null),
-            SourcePrefix = data.SourcePrefix,
-            MaxSourceLength = data.MaxSourceLength,
-            MaxTargetLength = isTraining ? data.MaxTargetLength : data.ValMaxTargetLength ?? data.MaxTargetLength,
-            IgnorePadTokenForLoss = data.IgnorePadTokenForLoss,
-        });
-        var rows = TokenizedDataset.Open(file, isTraining ? features.Training : features.Prompts, new TokenizedDatasetOptions
+        var rows = TokenizedDataset.Open(file, Features(file, tokenizer, isTraining), new TokenizedDatasetOptions
         {
             CacheFolder = models.CacheDir is { } folder ? Path.Combine(folder, "rows") : null,
             OverwriteCache = data.OverwriteCache,
@@ -166,7 +155,35 @@ internal sealed class PTuningScript(
         if (rows.Count > 0)
             return rows;
         rows.Dispose();
-        throw new TrainingDataException(file, $"none of its records has both a '{columns.Prompt}' and a '{columns.Response}'.");
+        throw new TrainingDataException(file, "none of its records holds anything to learn: a question and an answer, or something that the assistant says.");
+    }
+
+    private IFeatureBuilder Features(string file, ChatGLMTokenizer tokenizer, bool isTraining)
+    {
+        if (data.TrainFormat == "multi-turn")
+        {
+            var conversations = new ConversationFeatures(tokenizer, new() { MaxSeqLength = data.MaxSeqLength, PadToMaxLength = true, MaxInputLength = data.MaxSourceLength, MaxOutputLength = data.MaxTargetLength });
+            return isTraining ? conversations.Training : conversations.Prompts;
+        }
+
+        var columns = (data.PromptColumn, data.ResponseColumn, data.TrainFormat) switch
+        {
+            ({ } prompt, { } response, _) => new DataColumns(prompt, response),
+            (null, null, not null) => new DataColumns("prompt", "response"),
+            _ => DataColumns.Detect(TrainingFile.ReadRecords(file).FirstOrDefault() ?? throw new TrainingDataException(file, "there is no record in it.")),
+        };
+        var features = new Seq2SeqFeatures(tokenizer, new Seq2SeqOptions
+        {
+            PromptColumn = data.PromptColumn ?? columns.Prompt,
+            ResponseColumn = data.ResponseColumn ?? columns.Response,
+            InputColumn = data.PromptColumn is null ? columns.Input : null,
+            HistoryColumn = data.HistoryColumn ?? columns.History,
+            SourcePrefix = data.SourcePrefix,
+            MaxSourceLength = data.MaxSourceLength,
+            MaxTargetLength = isTraining ? data.MaxTargetLength : data.ValMaxTargetLength ?? data.MaxTargetLength,
+            IgnorePadTokenForLoss = data.IgnorePadTokenForLoss,
+        });
+        return isTraining ? features.Training : features.Prompts;
     }
 
     private void WriteExample(ChatGLMTokenizer tokenizer, TokenizedExample row)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ChatGLM.Models;
 
 namespace ChatGLM.Samples.Tests;
 
@@ -63,6 +64,16 @@ public sealed class PTuningTests : IDisposable
         new FileInfo(_run.PathOf("out", "checkpoint-1", "model.safetensors")).Length.Should().BeGreaterThan(1 << 20, "it holds the whole model");
         using var results = JsonDocument.Parse(File.ReadAllBytes(_run.PathOf("out", "train_results.json")));
         results.RootElement.GetProperty("train_samples").GetInt32().Should().Be(10);
+
+        // evaluate_finetune.sh loads the checkpoint as a model.
+        (code, _, error) = _run.Run("PTuning",
+        [
+            "--do_predict", "--test_file", SampleRun.Data("dev.json"), "--model_name_or_path", "out/checkpoint-1", "--output_dir", "out", "--max_source_length", "24", "--max_target_length", "8",
+            "--max_predict_samples", "2", "--predict_with_generate", "--fp16_full_eval",
+        ]);
+        error.Should().BeEmpty();
+        code.Should().Be(0);
+        File.ReadAllLines(_run.PathOf("out", "generated_predictions.txt")).Should().HaveCount(2);
     }
 
     [Fact]
@@ -81,6 +92,29 @@ public sealed class PTuningTests : IDisposable
         error.Should().BeEmpty();
         code.Should().Be(0);
         output.Should().Contain($"step {last}");
+    }
+
+    /// <summary>finetune_pt_multiturn.sh and finetune_pt.sh of ChatGLM3, on a snapshot of that generation.</summary>
+    [Theory]
+    [InlineData("multi-turn", """{"tools": [{"name": "f"}], "conversations": [{"role": "user", "content": "q"}, {"role": "tool", "name": "f", "parameters": {"x": 1}, "observation": "o"}, {"role": "assistant", "content": "a"}]}""")]
+    [InlineData("input-output", """{"prompt": "q", "response": "a"}""")]
+    public void The_scripts_of_the_third_generation_train(string format, string record)
+    {
+        MakeThirdGeneration(_run.PathOf("glm3"));
+        File.WriteAllLines(_run.PathOf("data.jsonl"), [record, record]);
+        string[] words =
+        [
+            "--train_format", format, "--train_file", "data.jsonl", "--max_seq_length", "160", "--preprocessing_num_workers", "1", "--model_name_or_path", "glm3", "--output_dir", "out",
+            "--max_source_length", "16", "--max_target_length", "16", "--per_device_train_batch_size", "1", "--gradient_accumulation_steps", "2", "--logging_steps", "1", "--save_steps", "1",
+            "--learning_rate", "2e-2", "--pre_seq_len", "4", "--resume_from_checkpoint", "True",
+        ];
+        var (code, _, error) = _run.Run("PTuning", [.. words, "--max_steps", "1"]);
+        error.Should().BeEmpty();
+        code.Should().Be(0);
+        File.Exists(_run.PathOf("out", "model.safetensors")).Should().BeTrue();
+        (code, var output, _) = _run.Run("PTuning", [.. words, "--max_steps", "2"]);
+        code.Should().Be(0);
+        output.Should().Contain("Going on from");
     }
 
     [Fact]
@@ -114,6 +148,19 @@ public sealed class PTuningTests : IDisposable
         var (code, _, error) = _run.Run("PTuning", words);
         error.Should().Match(message).And.NotContain("   at ");
         code.Should().Be(expected);
+    }
+
+    /// <summary>A snapshot with roles: random weights, and the vocabulary of the tokenizers' tests.</summary>
+    private static void MakeThirdGeneration(string folder)
+    {
+        var config = new ChatGLM2Config
+        {
+            PaddedVocabSize = 8192, HiddenSize = 32, NumAttentionHeads = 4, KvChannels = 8, NumLayers = 2, FfnHiddenSize = 48, SeqLength = 512, MultiQueryGroupNum = 2,
+        };
+        using (var model = AutoModel.FromConfig(config, new ModelOptions { Seed = 3 }))
+            model.SavePretrained(folder);
+        File.Copy(Path.Combine(SampleRun.RepositoryRoot, "tests", "ChatGLM.Core.Tests", "Data", "bpe.model"), Path.Combine(folder, "tokenizer.model"));
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"name_or_path": "THUDM/chatglm3-6b", "tokenizer_class": "ChatGLMTokenizer"}""");
     }
 
     private string[] Keys(string file)

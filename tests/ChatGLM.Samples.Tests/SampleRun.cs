@@ -7,6 +7,8 @@ internal sealed class SampleRun : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    public static string RepositoryRoot { get; } = FindRoot();
+
     public string Folder { get; } = Directory.CreateTempSubdirectory("chatglm-samples-").FullName;
 
     public static string Data(string file) => Path.Combine(AppContext.BaseDirectory, "Data", file);
@@ -68,5 +70,16 @@ internal sealed class SampleRun : IDisposable
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
         return Process.Start(start)!;
+    }
+
+    private static string FindRoot()
+    {
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+        {
+            if (File.Exists(Path.Combine(at.FullName, "ChatGLM.sln")))
+                return at.FullName;
+        }
+
+        throw new DirectoryNotFoundException($"No ChatGLM.sln above {AppContext.BaseDirectory}.");
     }
 }
