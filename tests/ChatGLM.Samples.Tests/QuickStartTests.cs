@@ -11,13 +11,13 @@ public sealed class QuickStartTests
     public async Task It_chats_learns_a_new_voice_and_keeps_it()
     {
         using var folder = new TemporaryFolder();
-        var (code, output, errors) = await Run("--output", folder.Path, "--steps", "80");
+        var (code, output, errors) = await Run("--output", folder.Path, "--steps", "150");
 
         errors.Should().BeEmpty();
         code.Should().Be(0, "the adapter answers the same after it was loaded again and merged:\n{0}", output);
         output.Should().Contain("The capital of France is Paris.").And.Contain("The capital of Japan is Tokyo.").And.NotContain("\u001b", "nobody wants colour codes in a file");
         var scores = output.Split('\n').Select(line => line.Split('│', StringSplitOptions.TrimEntries)).First(cells => cells.Length > 3 && cells[1] == "BLEU-4");
-        double.Parse(scores[3]).Should().BeGreaterThan(double.Parse(scores[2]) + 5, "the new voice shows:\n{0}", output);
+        double.Parse(scores[3]).Should().BeGreaterThan(double.Parse(scores[2]) + 20, "the new voice shows:\n{0}", output);
         File.Exists(Path.Combine(folder.Path, "adapter", "adapter_model.safetensors")).Should().BeTrue();
         File.Exists(Path.Combine(folder.Path, "adapter", "adapter_config.json")).Should().BeTrue();
     }
