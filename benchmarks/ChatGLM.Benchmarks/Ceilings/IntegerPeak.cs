@@ -6,14 +6,13 @@ using ChatGLM.Tensors.Kernels;
 namespace ChatGLM.Benchmarks.Ceilings;
 
 /// <summary>
-/// How many 8-bit multiply-adds all threads together can do in registers with the instructions that the integer kernels use: a dot product instruction where .NET exposes the processor's, else products of 16 bits
-/// and a sum.
+/// How many multiply-adds of 8-bit activations with weights of 8 or 4 bits all threads together can do in registers with the instructions that the integer kernels use: a dot product instruction where .NET exposes the
+/// processor's, else products whose pairs are summed in 32 or, for 4 bits, 16 bits, which takes half as many.
 /// </summary>
-internal sealed unsafe class IntegerPeak(CpuBackend backend) : Measurement(CeilingName, "GOP/s", null)
+internal sealed unsafe class IntegerPeak(CpuBackend backend, int bits) : Measurement($"int{bits}.dot", "GOP/s", null)
 {
-    public const string CeilingName = "int8.dot";
     private const int Steps = 1 << 18;
-    private const int Chains = 8;
+    private const int Chains = 12;
     private readonly int[] _sums = new int[backend.Pool.Threads * 4];
 
     public override double Run() => backend.IntegerPath switch
@@ -30,11 +29,11 @@ internal sealed unsafe class IntegerPeak(CpuBackend backend) : Measurement(Ceili
         where TInt : struct
         where TFloat : struct
     {
-        backend.Pool.Run(_sums.Length, new Body<TSimd, TInt, TFloat>(_sums));
+        backend.Pool.Run(_sums.Length, new Body<TSimd, TInt, TFloat>(bits, _sums));
         return 2.0 * 4 * Chains * TSimd.Lanes * Steps * _sums.Length / 1e9;
     }
 
-    private readonly struct Body<TSimd, TInt, TFloat>(int[] sums) : IParallelBody
+    private readonly struct Body<TSimd, TInt, TFloat>(int bits, int[] sums) : IParallelBody
         where TSimd : struct, IGroupSimd<TInt, TFloat>
         where TInt : struct
         where TFloat : struct
@@ -42,26 +41,48 @@ internal sealed unsafe class IntegerPeak(CpuBackend backend) : Measurement(Ceili
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int task)
         {
-            var quads = stackalloc long[4] { 0x0102030405060708, 0x0807060504030201, 0x0102030405060708, 0x0807060504030201 };
+            // A sum is its own factor: of equal or unchanging products the compiler would make one.
+            var quads = stackalloc int[2] { 0x01020304, 0x04030201 };
             var x = (byte*)quads;
-            TSimd.Split(TSimd.Broadcast(0x01020304), out var first, out var second);
-            TInt a = first, b = first, c = first, d = first, e = first, f = first, g = first, h = first;
-            for (var step = 0; step < Steps; step++)
+            var one = TSimd.Broadcast(0x01020304);
+            TInt a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one, i = one, j = one, k = one, l = one;
+            for (var step = 0; bits == 8 && step < Steps; step++)
             {
-                a = TSimd.AddBytes(a, first, second, x);
-                b = TSimd.AddBytes(b, first, second, x);
-                c = TSimd.AddBytes(c, first, second, x);
-                d = TSimd.AddBytes(d, first, second, x);
-                e = TSimd.AddBytes(e, first, second, x);
-                f = TSimd.AddBytes(f, first, second, x);
-                g = TSimd.AddBytes(g, first, second, x);
-                h = TSimd.AddBytes(h, first, second, x);
+                a = TSimd.AddBytes(a, a, a, x);
+                b = TSimd.AddBytes(b, b, b, x);
+                c = TSimd.AddBytes(c, c, c, x);
+                d = TSimd.AddBytes(d, d, d, x);
+                e = TSimd.AddBytes(e, e, e, x);
+                f = TSimd.AddBytes(f, f, f, x);
+                g = TSimd.AddBytes(g, g, g, x);
+                h = TSimd.AddBytes(h, h, h, x);
+                i = TSimd.AddBytes(i, i, i, x);
+                j = TSimd.AddBytes(j, j, j, x);
+                k = TSimd.AddBytes(k, k, k, x);
+                l = TSimd.AddBytes(l, l, l, x);
+            }
+
+            for (var step = 0; bits == 4 && step < Steps; step++)
+            {
+                a = TSimd.AddNibbles(a, a, x);
+                b = TSimd.AddNibbles(b, b, x);
+                c = TSimd.AddNibbles(c, c, x);
+                d = TSimd.AddNibbles(d, d, x);
+                e = TSimd.AddNibbles(e, e, x);
+                f = TSimd.AddNibbles(f, f, x);
+                g = TSimd.AddNibbles(g, g, x);
+                h = TSimd.AddNibbles(h, h, x);
+                i = TSimd.AddNibbles(i, i, x);
+                j = TSimd.AddNibbles(j, j, x);
+                k = TSimd.AddNibbles(k, k, x);
+                l = TSimd.AddNibbles(l, l, x);
             }
 
             var sink = stackalloc float[16];
-            TSimd.Store(sink, TSimd.Add(
-                TSimd.Add(TSimd.Add(TSimd.ToFloat(a), TSimd.ToFloat(b)), TSimd.Add(TSimd.ToFloat(c), TSimd.ToFloat(d))),
-                TSimd.Add(TSimd.Add(TSimd.ToFloat(e), TSimd.ToFloat(f)), TSimd.Add(TSimd.ToFloat(g), TSimd.ToFloat(h)))));
+            var sum = TSimd.ToFloat(a);
+            foreach (var chain in (ReadOnlySpan<TInt>)[b, c, d, e, f, g, h, i, j, k, l])
+                sum = TSimd.Add(sum, TSimd.ToFloat(chain));
+            TSimd.Store(sink, sum);
             sums[task] = (int)sink[0];
         }
     }

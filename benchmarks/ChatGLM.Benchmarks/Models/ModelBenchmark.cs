@@ -31,7 +31,7 @@ internal sealed class ModelBenchmark(CpuBackend backend, MachineCeilings ceiling
     }
 
     /// <summary>Tokens per second of a prompt; the ceiling is the arithmetic peak over the operations of a token.</summary>
-    public BenchmarkRow Prefill(string name, ChatGLMForConditionalGeneration model, int tokens, bool isInteger)
+    public BenchmarkRow Prefill(string name, ChatGLMForConditionalGeneration model, int tokens, int bits)
     {
         // The output layer scores the last position only.
         var operations = 2.0 * Linears(model).Where(linear => linear.OutFeatures != model.Config.VocabularySize).Sum(linear => (double)linear.OutFeatures * linear.InFeatures);
@@ -44,7 +44,7 @@ internal sealed class ModelBenchmark(CpuBackend backend, MachineCeilings ceiling
                 best = Math.Min(best, seconds);
         }
 
-        return BenchmarkRow.Rate(name, tokens / best, "tokens/s", (isInteger ? ceilings.Integer : ceilings.Fma) * 1e9 / operations);
+        return BenchmarkRow.Rate(name, tokens / best, "tokens/s", (bits == 8 ? ceilings.Bytes : bits == 4 ? ceilings.Nibbles : ceilings.Fma) * 1e9 / operations);
     }
 
     /// <summary>LoRA of rank 8 on the attention's projection: tokens per second of a step of 4 x 128. Ceiling: forward and gradient of the inputs, at the float32 peak.</summary>

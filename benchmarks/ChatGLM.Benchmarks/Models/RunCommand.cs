@@ -59,7 +59,8 @@ internal static class RunCommand
             // Last, because they are measured beside everything else.
             table.Add(new BenchmarkRow("read.bandwidth", ceilings.ReadBandwidth, "GB/s"));
             table.Add(new BenchmarkRow("fma.peak", ceilings.Fma, "GFLOP/s"));
-            table.Add(new BenchmarkRow("vnni.peak", ceilings.Integer, "GOP/s"));
+            table.Add(new BenchmarkRow("vnni.peak", ceilings.Bytes, "GOP/s"));
+            table.Add(new BenchmarkRow("vnni.peak.int4", ceilings.Nibbles, "GOP/s"));
             table.Add(BenchmarkRow.Rate("gemm.f32", ceilings.Gemm, "GFLOP/s", ceilings.Fma));
             ceilings.Dispose();
             table.Add(new BenchmarkRow("memory.peak", Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30), "GiB"));
@@ -75,7 +76,7 @@ internal static class RunCommand
             using var model = Make(new ModelOptions { Dtype = DType.BFloat16, Quantization = new QuantizationConfig { Bits = bits } });
             if (Wants(decode))
                 table.Add(benchmark.Decode(decode, model));
-            Prompts(table, benchmark, model, prompt, isInteger: true);
+            Prompts(table, benchmark, model, prompt, bits);
         }
 
         private void Dense(BenchmarkTable table, ModelBenchmark benchmark, DType dtype, string name)
@@ -89,19 +90,19 @@ internal static class RunCommand
                 table.Add(benchmark.Decode(decode, model));
             if (!isMain)
                 return;
-            Prompts(table, benchmark, model, prompt, isInteger: false);
+            Prompts(table, benchmark, model, prompt, bits: 16);
             if (Wants("load.first_token"))
                 Load(table, benchmark, model);
             if (Wants("train.lora"))
                 table.Add(benchmark.TrainLora("train.lora", model));
         }
 
-        private void Prompts(BenchmarkTable table, ModelBenchmark benchmark, ChatGLMForConditionalGeneration model, string name, bool isInteger)
+        private void Prompts(BenchmarkTable table, ModelBenchmark benchmark, ChatGLMForConditionalGeneration model, string name, int bits)
         {
             foreach (var tokens in new[] { 128, 512 })
             {
                 if (Wants($"{name}.{tokens}"))
-                    table.Add(benchmark.Prefill($"{name}.{tokens}", model, tokens, isInteger));
+                    table.Add(benchmark.Prefill($"{name}.{tokens}", model, tokens, bits));
             }
         }
 

@@ -159,7 +159,7 @@ internal static unsafe partial class GroupProduct<TSimd, TInt, TFloat, TFormat>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int task)
         {
-            var rowBlock = (int)Math.Clamp(RowBlockBytes / Math.Max(x.RowBytes, 1) / TileRows * TileRows, 16, 512);
+            var rowBlock = (int)Math.Clamp(RowBlockBytes / x.RowBytes / TileRows * TileRows, 16, 512);
             var groupsPerBlock = DepthBlock / weight.GroupSize;
             var width = 2 * TSimd.Lanes;
             using var scratch = pool.RentScratch(sizeof(float) * (long)(rowBlock * width));

@@ -5,6 +5,9 @@ namespace ChatGLM.Tensors.Kernels;
 /// </summary>
 internal readonly unsafe struct QuantizedInput
 {
+    // Rows a power of two apart would all want the same few lines of the cache: five lines more than a row needs spread them.
+    private const int RowGapBytes = 5 * 64;
+
     /// <summary>Lays the parts out in scratch memory.</summary>
     /// <param name="memory">As many bytes as <see cref="ByteLength"/> says, aligned to 64.</param>
     /// <param name="rows">Rows of activations.</param>
@@ -15,7 +18,7 @@ internal readonly unsafe struct QuantizedInput
     {
         Quads = (byte*)memory;
         GroupBytes = groupSize * (isWide ? 2 : 1);
-        RowBytes = GroupBytes * groups;
+        RowBytes = (GroupBytes * groups) + RowGapBytes;
         Groups = groups;
         IsWide = isWide;
         Scales = (float*)(Quads + (RowBytes * rows));
@@ -26,7 +29,7 @@ internal readonly unsafe struct QuantizedInput
     /// <summary>Quads of numbers, row by row, zeros up to a whole group.</summary>
     public byte* Quads { get; }
 
-    /// <summary>Bytes of a row.</summary>
+    /// <summary>Bytes from one row to the next.</summary>
     public nint RowBytes { get; }
 
     /// <summary>Bytes of a group of a row.</summary>
@@ -48,5 +51,5 @@ internal readonly unsafe struct QuantizedInput
     public int* Starts { get; }
 
     /// <summary>The memory that the parts take.</summary>
-    public static long ByteLength(int rows, int groups, int groupSize, bool isWide) => (long)rows * groups * ((groupSize * (isWide ? 2 : 1)) + 12);
+    public static long ByteLength(int rows, int groups, int groupSize, bool isWide) => rows * (((long)groups * ((groupSize * (isWide ? 2 : 1)) + 12)) + RowGapBytes);
 }
