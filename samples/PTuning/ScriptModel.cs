@@ -8,9 +8,9 @@ namespace ChatGLM.Samples.PTuning;
 internal sealed class ScriptModel(ChatGLMForConditionalGeneration model, ChatGLMTokenizer tokenizer) : TrainableModel(model)
 {
     /// <inheritdoc/>
-    public override void Save(string folder)
+    public override void Save(string folder, bool? safeSerialization = null)
     {
-        base.Save(folder);
+        base.Save(folder, safeSerialization);
         tokenizer.SavePretrained(folder);
     }
 }
