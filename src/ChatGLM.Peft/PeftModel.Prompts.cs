@@ -27,6 +27,7 @@ public partial class PeftModel
         var completed = (PromptLearningConfig)Complete(config.Complete(BaseModel.Config));
         if (completed is not PrefixTuningConfig && completed.NumVirtualTokens >= BaseModel.Config.MaxPositions)
             throw new AdapterConfigException(config.Origin, "num_virtual_tokens", $"is {completed.NumVirtualTokens}, which leaves none of the model's {BaseModel.Config.MaxPositions} positions for a token.");
+        weights?.Require(PromptKey, completed.SavedShape);
         var random = BaseModel.Generator.GetState();
         SoftPrompt? prompt = null;
         IReadOnlyList<(string Path, Module Copy)> saved = [];

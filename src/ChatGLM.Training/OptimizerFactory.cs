@@ -20,7 +20,9 @@ internal static class OptimizerFactory
         ];
         return arguments.Optim switch
         {
-            OptimizerType.AdamwTorch or OptimizerType.AdamwTorchFused => new AdamW(groups, new() { Beta1 = arguments.AdamBeta1, Beta2 = arguments.AdamBeta2, Epsilon = arguments.AdamEpsilon }),
+            OptimizerType.AdamwTorch or OptimizerType.AdamwTorchFused or OptimizerType.PagedAdamw32Bit => new AdamW(groups, new() { Beta1 = arguments.AdamBeta1, Beta2 = arguments.AdamBeta2, Epsilon = arguments.AdamEpsilon }),
+            OptimizerType.AdamwBnb8Bit or OptimizerType.Adamw8Bit or OptimizerType.PagedAdamw8Bit =>
+                new AdamW8bit(groups, new() { Beta1 = arguments.AdamBeta1, Beta2 = arguments.AdamBeta2, Epsilon = arguments.AdamEpsilon }),
             OptimizerType.AdamwHf => new TransformersAdamW(groups, new() { Beta1 = arguments.AdamBeta1, Beta2 = arguments.AdamBeta2, Epsilon = arguments.AdamEpsilon }),
             OptimizerType.Adafactor => new Adafactor(groups, new() { ScaleParameter = false, RelativeStep = false }),
             OptimizerType.Sgd => new Sgd(groups),
@@ -29,11 +31,17 @@ internal static class OptimizerFactory
         };
     }
 
-    /// <summary>The bytes of state that an optimizer keeps for each trained number.</summary>
-    public static long StateBytesPerElement(OptimizerType type) => type switch
+    /// <summary>The bytes of state that an optimizer keeps for a parameter.</summary>
+    public static long StateBytes(OptimizerType type, Tensor parameter) => type switch
     {
-        OptimizerType.Sgd or OptimizerType.Adafactor => 0,
-        OptimizerType.Adagrad => sizeof(float),
-        _ => 2 * sizeof(float),
+        OptimizerType.Sgd => 0,
+        OptimizerType.Adagrad => parameter.ElementCount * sizeof(float),
+        // A number for each row and each column of a matrix, one for each number of a vector.
+        OptimizerType.Adafactor when parameter.Shape.Rank >= 2 && parameter.ElementCount > 0 =>
+            ((parameter.ElementCount / parameter.Shape[^1]) + (parameter.ElementCount / parameter.Shape[^2])) * sizeof(float),
+        OptimizerType.Adafactor => parameter.ElementCount * sizeof(float),
+        OptimizerType.AdamwBnb8Bit or OptimizerType.Adamw8Bit or OptimizerType.PagedAdamw8Bit when parameter.ElementCount >= AdamW8bit.LeastQuantized =>
+            2 * (parameter.ElementCount + ((parameter.ElementCount + AdamW8bit.BlockSize - 1) / AdamW8bit.BlockSize * sizeof(float))),
+        _ => 2 * parameter.ElementCount * sizeof(float),
     };
 }

@@ -20,12 +20,20 @@ internal sealed class PeftTrainableModel(PeftModel model) : TrainableModel(model
         : base.Generate(prompts, config, cancellationToken);
 
     /// <inheritdoc/>
-    public override void Save(string folder)
+    public override void Save(string folder, bool? safeSerialization = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         model.SavePretrained(folder);
         if (Networks() is { Count: > 0 } networks)
             Safetensors.SaveFile(networks, Path.Combine(folder, NetworkFile));
+        if (safeSerialization != false)
+            return;
+        foreach (var (name, _) in model.PeftConfigs)
+        {
+            var place = name == PeftModel.DefaultAdapterName ? folder : Path.Combine(folder, name);
+            TorchArchive.Save(model.GetPeftModelStateDict(name).ToDictionary(p => (object)p.Key, p => (object?)p.Value), Path.Combine(place, WeightFiles[1]));
+            File.Delete(Path.Combine(place, WeightFiles[0]));
+        }
     }
 
     /// <inheritdoc/>

@@ -67,16 +67,24 @@ public class TrainableModel
 
     /// <summary>Writes what a checkpoint needs: the whole model if all of it is trained, else the trained parameters alone with the configuration, as THUDM's script does.</summary>
     /// <param name="folder">An existing folder.</param>
-    public virtual void Save(string folder)
+    /// <param name="safeSerialization">Whether to write safetensors or PyTorch's .bin files; null for safetensors, but pytorch_model.bin where parameters are written alone, since
+    /// THUDM's scripts look for a prefix in a file of that name.</param>
+    public virtual void Save(string folder, bool? safeSerialization = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (Module.NamedParameters().All(p => p.Parameter.RequiresGrad || !p.Parameter.DType.IsFloatingPoint()))
+        var isWhole = Module.NamedParameters().All(p => p.Parameter.RequiresGrad || !p.Parameter.DType.IsFloatingPoint());
+        var isSafe = safeSerialization ?? isWhole;
+        if (isWhole && isSafe)
         {
             _base.SavePretrained(folder);
             return;
         }
 
-        Safetensors.SaveSharded(TrainableParameters.Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder);
+        var parameters = isWhole ? Module.NamedParameters() : TrainableParameters;
+        if (isSafe)
+            Safetensors.SaveSharded(parameters.Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder);
+        else
+            TorchArchive.Save(parameters.ToDictionary(p => (object)p.Name, p => (object?)p.Parameter), Path.Combine(folder, "pytorch_model.bin"));
         _base.Config.SavePretrained(folder);
     }
 

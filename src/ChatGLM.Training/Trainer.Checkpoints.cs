@@ -1,11 +1,7 @@
-using ChatGLM.Formats;
-using ChatGLM.Tensors;
-
 namespace ChatGLM.Training;
 
-public sealed partial class Trainer
+public partial class Trainer
 {
-    private const string OptimizerFileName = "optimizer.safetensors";
     private const string ArgumentsFileName = "training_args.json";
 
     private int _savedStep = -1;
@@ -28,16 +24,16 @@ public sealed partial class Trainer
             LossSinceLog = _lossSinceLog,
             LossBefore = _lossBefore,
             LastLoggedStep = _lastLoggedStep,
+            SkippedSteps = State.SkippedSteps,
             BatchSize = Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps,
             Samples = _trainDataset!.Count,
         };
         CheckpointFolder.Write(Arguments.OutputDir, State.GlobalStep, folder =>
         {
-            _model.Save(folder);
-            using var scope = new TensorScope();
-            Safetensors.SaveFile(_optimizer!.StateDict(), Path.Combine(folder, OptimizerFileName));
-            SchedulerFile.Write(folder, _scheduler!.State);
-            point.Write(folder);
+            _model.Save(folder, Arguments.SaveSafetensors);
+            OptimizerFile.Write(folder, _optimizer!, _scheduler!.State.InitialRates);
+            SchedulerFile.Write(folder, _scheduler.State, Arguments.LrSchedulerType, SchedulerOptions());
+            point.Write(folder, Arguments.Seed);
             File.WriteAllText(Path.Combine(folder, ArgumentsFileName), Arguments.ToJson());
             using var state = File.Create(Path.Combine(folder, TrainerState.FileName));
             State.Write(state, Arguments);
@@ -63,17 +59,36 @@ public sealed partial class Trainer
         return Directory.Exists(from) ? from : throw new TrainingCheckpointException(from, "there is no such folder to go on from.");
     }
 
-    private ResumePoint Resume(string folder, in RunShape shape, int samples)
+    private ResumePoint Resume(string folder, RunShape shape, int samples, int[]? lengths)
     {
         CheckpointManifest.Verify(folder);
-        if (!File.Exists(Path.Combine(folder, OptimizerFileName)) || !File.Exists(Path.Combine(folder, ResumePoint.FileName)))
+        if (new[] { OptimizerFile.FileName, SchedulerFile.FileName, TrainerState.FileName }.FirstOrDefault(name => !File.Exists(Path.Combine(folder, name))) is { } missing)
+            throw new TrainingCheckpointException(folder, $"{missing} is needed to go on, and is not there. Load the weights alone, and train from them anew.");
+        var state = TrainerState.Read(Path.Combine(folder, TrainerState.FileName));
+        ResumePoint point;
+        if (ResumePoint.IsIn(folder))
         {
-            throw new TrainingCheckpointException(
-                folder,
-                $"{OptimizerFileName} and {ResumePoint.FileName} are needed to go on, and are not all there. Load the weights of a folder that Python wrote, and train from them anew.");
+            point = ResumePoint.Read(folder);
+            RequireSameData(folder, point, shape, samples);
+        }
+        else
+        {
+            point = ResumePoint.OfPython(folder, state, shape, Arguments, () => NextOrder(samples, lengths), _model.Generator);
         }
 
-        var point = ResumePoint.Read(folder);
+        OptimizerFile.Read(folder, _optimizer!, state.GlobalStep);
+        _scheduler!.Restore(SchedulerFile.Read(folder, _scheduler.State, Arguments.LrSchedulerType));
+        _model.Load(folder);
+        (state.MaxSteps, state.NumTrainEpochs, state.SkippedSteps) = (shape.MaxSteps, shape.Epochs, point.SkippedSteps);
+        State = state;
+        (_lossSinceLog, _lossBefore, _lastLoggedStep, _batches) = (point.LossSinceLog, point.LossBefore, point.LastLoggedStep, point.Batches);
+        _savedStep = state.GlobalStep;
+        LogResumed(_logger, folder, state.GlobalStep);
+        return point;
+    }
+
+    private void RequireSameData(string folder, ResumePoint point, in RunShape shape, int samples)
+    {
         var size = Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps;
         if (point.Samples != samples || point.BatchSize != size)
         {
@@ -83,18 +98,6 @@ public sealed partial class Trainer
 
         if (point.EpochIndex > shape.Epochs || point.BatchInEpoch > shape.BatchesPerEpoch)
             throw new TrainingCheckpointException(folder, $"its progress is epoch {point.EpochIndex}, batch {point.BatchInEpoch}, beyond this run's {shape.Epochs} epochs of {shape.BatchesPerEpoch}.");
-        var state = TrainerState.Read(Path.Combine(folder, TrainerState.FileName));
-        _model.Load(folder);
-        using (var scope = new TensorScope())
-        using (var checkpoint = Checkpoint.Open(Path.Combine(folder, OptimizerFileName)))
-            _optimizer!.LoadStateDict(checkpoint.Entries.Keys.ToDictionary(name => name, name => checkpoint.Read(name, _model.Backend)));
-        _scheduler!.Restore(SchedulerFile.Read(folder, _scheduler.State.PlateauBest));
-        (state.MaxSteps, state.NumTrainEpochs) = (shape.MaxSteps, shape.Epochs);
-        State = state;
-        (_lossSinceLog, _lossBefore, _lastLoggedStep, _batches) = (point.LossSinceLog, point.LossBefore, point.LastLoggedStep, point.Batches);
-        _savedStep = state.GlobalStep;
-        LogResumed(_logger, folder, state.GlobalStep);
-        return point;
     }
 
     private double BestMetricOf(IReadOnlyDictionary<string, double> metrics) => metrics.TryGetValue(Arguments.BestMetricKey, out var metric)

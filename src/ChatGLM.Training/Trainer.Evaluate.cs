@@ -6,7 +6,7 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Training;
 
-public sealed partial class Trainer
+public partial class Trainer
 {
     private const int IgnoredLabel = -100;
 
@@ -42,6 +42,7 @@ public sealed partial class Trainer
         using var noGrad = GradMode.NoGrad();
         var clock = Stopwatch.StartNew();
         var (predictions, labels) = (new List<int[]>(), new List<int[]>());
+        var given = Arguments.IncludeInputsForMetrics && !lossOnly ? new List<int[]>() : null;
         var (lossSum, lossRows, batches) = (0.0, 0, 0);
         var total = (dataset.Count + Arguments.PerDeviceEvalBatchSize - 1) / Arguments.PerDeviceEvalBatchSize;
         try
@@ -53,6 +54,7 @@ public sealed partial class Trainer
                 var rows = new TokenizedExample[Math.Min(Arguments.PerDeviceEvalBatchSize, dataset.Count - start)];
                 for (var i = 0; i < rows.Length; i++)
                     rows[i] = dataset[start + i];
+                given?.AddRange(rows.Select(row => row.InputIds));
                 var inputs = _collator.Collate(rows, _model.Backend);
                 if (Arguments.PredictWithGenerate && !lossOnly)
                 {
@@ -82,7 +84,7 @@ public sealed partial class Trainer
             metrics[prefix + "_loss"] = lossSum / lossRows;
         if (!lossOnly && _options.ComputeMetrics is { } compute && labels.Count == predictions.Count && labels.Count > 0)
         {
-            foreach (var (key, value) in compute(new EvalPrediction(predictions, labels)))
+            foreach (var (key, value) in compute(new EvalPrediction(predictions, labels, given)))
                 metrics[key.StartsWith(prefix + "_", StringComparison.Ordinal) ? key : $"{prefix}_{key}"] = value;
         }
 

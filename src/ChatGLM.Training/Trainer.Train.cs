@@ -4,7 +4,7 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Training;
 
-public sealed partial class Trainer
+public partial class Trainer
 {
     private readonly Stopwatch _clock = new();
     private Optimizer? _optimizer;
@@ -65,7 +65,7 @@ public sealed partial class Trainer
         {
             var warmup = Arguments.GetWarmupSteps(shape.MaxSteps);
             _scheduler = new LearningRateScheduler(_optimizer, Arguments.LrSchedulerType, warmup, shape.MaxSteps, SchedulerOptions());
-            var resume = ResolveResume(resumeFromCheckpoint) is { } folder ? Resume(folder, shape, dataset.Count) : null;
+            var resume = ResolveResume(resumeFromCheckpoint) is { } folder ? Resume(folder, shape, dataset.Count, lengths) : null;
             (_control.ShouldTrainingStop, _control.ShouldEpochStop) = (false, false);
             (Progress, _firstStep) = (null, State.GlobalStep);
             _clock.Restart();
@@ -98,6 +98,8 @@ public sealed partial class Trainer
         var longest = lengths is { Length: > 0 } ? lengths.Max() : Enumerable.Range(0, Math.Min(Sample, dataset.Count)).Max(row => dataset[row].InputIds.Length);
         MemoryPlan = MemoryPlan.Estimate(_model, Arguments, longest);
         LogPlan(_logger, MemoryPlan);
+        if (MemoryPlan is { Fits: true, FitsNow: false })
+            LogTight(_logger, MemoryPlan.AvailableBytes, MemoryPlan.RequiredBytes);
         if (!MemoryPlan.Fits)
         {
             throw new TrainingArgumentsException(
@@ -112,11 +114,9 @@ public sealed partial class Trainer
         if (resume is not null)
             generator.SetState(resume.EpochRandom);
         var epochRandom = generator.GetState();
-        var order = _options.Sampler is { } sampler
-            ? TrainingOrder.Check(sampler(dataset.Count, generator), dataset.Count)
-            : TrainingOrder.NextEpoch(dataset.Count, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, generator);
-        if (resume is not null)
-            generator.SetState(resume.Random);
+        var order = NextOrder(dataset.Count, lengths);
+        if (resume?.Random is { } random)
+            generator.SetState(random);
         var first = resume is null || Arguments.IgnoreDataSkip ? 0 : resume.BatchInEpoch;
         var counted = resume?.CountedAhead ?? 0;
         _boundary = new ResumePoint { EpochIndex = epoch, BatchInEpoch = first, Batches = _batches, Random = generator.GetState(), EpochRandom = epochRandom };
@@ -161,6 +161,11 @@ public sealed partial class Trainer
         LogEvaluateSave((int)(_batches - _boundary.Batches), isEpochEnd: true, cancellationToken);
     }
 
+    /// <summary>Draws the order of an epoch.</summary>
+    private int[] NextOrder(int samples, int[]? lengths) => _options.Sampler is { } sampler
+        ? TrainingOrder.Check(sampler(samples, _model.Generator), samples)
+        : TrainingOrder.NextEpoch(samples, lengths, Arguments.PerDeviceTrainBatchSize * Arguments.GradientAccumulationSteps, _model.Generator);
+
     /// <summary>Adds a batch's part to the gradients; returns that part of the step's loss.</summary>
     private double TrainBatch(IReadOnlyList<TokenizedExample> dataset, ReadOnlySpan<int> indices, bool isCounted)
     {
@@ -188,7 +193,11 @@ public sealed partial class Trainer
         return part;
     }
 
-    private Tensor ComputeLoss(ModelInputs inputs)
+    /// <summary>Computes the loss of a batch, in training and evaluation. Override it, or give <see cref="TrainerOptions.ComputeLoss"/>, for a loss of your own; the loss is divided by the
+    /// accumulation steps afterwards.</summary>
+    /// <param name="inputs">The batch, with labels.</param>
+    /// <returns>One number, recorded for a backward pass.</returns>
+    protected virtual Tensor ComputeLoss(ModelInputs inputs)
     {
         if (_options.ComputeLoss is { } compute)
             return compute(_model, inputs);

@@ -9,7 +9,7 @@ namespace ChatGLM.Training;
 /// Trains, evaluates and predicts as transformers' <c>Trainer</c> and <c>Seq2SeqTrainer</c> do: same order of samples for a seed, same accumulation, same schedules, same files. Unlike there,
 /// a checkpoint is whole or not there, a resumed run gives the same bits as one that was never stopped, and a loss that is not finite is never passed over in silence.
 /// </summary>
-public sealed partial class Trainer
+public partial class Trainer
 {
     private readonly TrainableModel _model;
     private readonly IReadOnlyList<TokenizedExample>? _trainDataset;
@@ -42,8 +42,14 @@ public sealed partial class Trainer
         _collator = _options.DataCollator ?? new DefaultDataCollator();
         _logger = _options.Logger ?? NullLogger.Instance;
         _callbacks = [new DefaultFlowCallback(), .. _options.Callbacks];
+        if (arguments.ReportsToTensorBoard && !_callbacks.OfType<TensorBoardCallback>().Any())
+            _callbacks.Add(new TensorBoardCallback());
+        if (!_callbacks.OfType<LossCurveCallback>().Any())
+            _callbacks.Add(new LossCurveCallback());
         if (!_callbacks.Any(callback => callback is ProgressCallback or PrinterCallback))
             _callbacks.Add(arguments.DisableTqdm ? new PrinterCallback() : new ProgressCallback());
+        if (arguments.IgnoredArguments.Length > 0)
+            LogIgnored(_logger, arguments.IgnoredArguments);
         if (arguments.EvaluationStrategy != IntervalStrategy.No && evalDataset is null)
             throw new TrainingArgumentsException("evaluation_strategy", "it asks for evaluations, but no evaluation data was given.");
         _model.Generator.ManualSeed(unchecked((ulong)arguments.Seed));
@@ -89,7 +95,7 @@ public sealed partial class Trainer
     {
         folder ??= Arguments.OutputDir;
         Directory.CreateDirectory(folder);
-        _model.Save(folder);
+        _model.Save(folder, Arguments.SaveSafetensors);
     }
 
     /// <summary>Writes <c>trainer_state.json</c> into the output folder.</summary>
@@ -136,6 +142,12 @@ public sealed partial class Trainer
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Memory plan: {Plan}")]
     private static partial void LogPlan(ILogger logger, MemoryPlan plan);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "These arguments have no effect here: {Names}")]
+    private static partial void LogIgnored(ILogger logger, string names);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Of the {Available} bytes that are free now the run will need {Required}: others have to give memory back, or the system will swap.")]
+    private static partial void LogTight(ILogger logger, long available, long required);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Saved {Path}")]
     private static partial void LogSaved(ILogger logger, string path);

@@ -8,46 +8,50 @@ namespace ChatGLM.Training.Tests;
 public sealed class KillTests(ITestOutputHelper output)
 {
     [Theory]
-    [InlineData(20)]
+    [InlineData(20, false)]
+    [InlineData(20, true)]
     [Trait("Category", "Slow")]
-    public void A_run_that_is_killed_at_random_moments_ends_with_the_bits_of_one_that_was_not(int times) => Kill(times);
+    public void A_run_that_is_killed_at_random_moments_ends_with_the_bits_of_one_that_was_not(int times, bool withAdapter) => Kill(times, withAdapter);
 
-    [Fact]
-    public void A_run_that_is_killed_once_ends_with_the_bits_of_one_that_was_not() => Kill(1);
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_run_that_is_killed_once_ends_with_the_bits_of_one_that_was_not(bool withAdapter) => Kill(1, withAdapter);
 
-    private void Kill(int times)
+    private void Kill(int times, bool withAdapter)
     {
+        var weights = withAdapter ? "adapter_model.safetensors" : "pytorch_model.bin";
         using var folder = new TemporaryFolder();
-        using (var whole = Start(folder["whole"]))
+        using (var whole = Start(folder["whole"], withAdapter))
         {
             whole.WaitForExit();
             whole.ExitCode.Should().Be(0);
         }
 
-        var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, "model.safetensors"));
+        var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, weights));
         var random = new Random(7);
         for (var i = 0; i < times; i++)
         {
             var at = folder[$"killed-{i}"];
             // At a random step, and a random moment of what is done between two steps; the second time further on.
             var step = random.Next(1, 9) * 2;
-            KillWhen(at, $"*checkpoint-{step}*", random);
-            KillWhen(at, $"*checkpoint-{step + 2}*", random);
-            using (var rest = Start(at))
+            KillWhen(at, $"*checkpoint-{step}*", random, withAdapter);
+            KillWhen(at, $"*checkpoint-{step + 2}*", random, withAdapter);
+            using (var rest = Start(at, withAdapter))
             {
                 rest.WaitForExit();
                 rest.ExitCode.Should().Be(0);
             }
 
             output.WriteLine($"run {i}: killed at steps {step} and {step + 2}");
-            File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, "model.safetensors")).Should().Equal(expected);
+            File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, weights)).Should().Equal(expected);
             Directory.EnumerateDirectories(at, ".partial-*").Should().BeEmpty();
         }
     }
 
-    private static void KillWhen(string folder, string checkpoint, Random random)
+    private static void KillWhen(string folder, string checkpoint, Random random, bool withAdapter)
     {
-        using var run = Start(folder);
+        using var run = Start(folder, withAdapter);
         var clock = Stopwatch.StartNew();
         // Also the folder that is being written counts: then the run dies while saving.
         while (!Directory.Exists(folder) || !Directory.EnumerateDirectories(folder, checkpoint).Any())
@@ -63,6 +67,6 @@ public sealed class KillTests(ITestOutputHelper output)
         run.ExitCode.Should().NotBe(0, "it was killed before its end");
     }
 
-    private static Process Start(string folder) =>
-        Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ChatGLM.Training.Worker.dll"), folder]) { UseShellExecute = false })!;
+    private static Process Start(string folder, bool withAdapter) =>
+        Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ChatGLM.Training.Worker.dll"), folder, .. (withAdapter ? ["--adapter"] : Array.Empty<string>())]) { UseShellExecute = false })!;
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ChatGLM.Models;
+using ChatGLM.Peft;
 using ChatGLM.Tensors;
 using ChatGLM.Training.Worker;
 
@@ -87,7 +88,7 @@ public sealed class TrainerTests : IDisposable
         var trainer = new Trainer(model, arguments, TinyRun.Rows(29), TinyRun.Rows(2), new() { ComputeMetrics = _ => new Dictionary<string, double> { ["worth"] = values.Dequeue() } });
         trainer.Train();
         trainer.State.BestMetric.Should().Be(9);
-        Directory.EnumerateDirectories(_folder.Path).Select(Path.GetFileName).Should().BeEquivalentTo("checkpoint-4", "checkpoint-10");
+        Directory.EnumerateDirectories(_folder.Path, "checkpoint-*").Select(Path.GetFileName).Should().BeEquivalentTo("checkpoint-4", "checkpoint-10");
         using var best = Model();
         ((TrainableModel)best).Load(_folder["checkpoint-4"]);
         Weights(model, trained: true).Should().Equal(Weights(best, trained: true), "the best model is loaded at the end");
@@ -109,13 +110,13 @@ public sealed class TrainerTests : IDisposable
         using var model = Model();
         var trainer = new Trainer(model, Plain() with { SaveStrategy = IntervalStrategy.Steps, SaveSteps = 2, MaxSteps = 2 }, TinyRun.Rows(8));
         trainer.Train();
-        var path = Path.Combine(_folder["checkpoint-2"], "optimizer.safetensors");
+        var path = Path.Combine(_folder["checkpoint-2"], "optimizer.pt");
         var bytes = File.ReadAllBytes(path);
         bytes[^1] ^= 1;
         File.WriteAllBytes(path, bytes);
-        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.safetensors*SHA-256*earlier*");
+        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.pt*SHA-256*earlier*");
         File.WriteAllBytes(path, bytes[..^1]);
-        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.safetensors*bytes*");
+        trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*optimizer.pt*bytes*");
         File.Delete(path);
         trainer.Invoking(t => t.Train("true")).Should().Throw<TrainingCheckpointException>().WithMessage("*missing*");
     }
@@ -164,6 +165,58 @@ public sealed class TrainerTests : IDisposable
         new Trainer(model, Plain() with { MaxSteps = 1000, PerDeviceTrainBatchSize = 1 }, TinyRun.Rows(8), options: new() { Progress = progress }).Train();
         loaned[^1].Should().BeLessThanOrEqualTo(loaned[3]);
         loaned.Should().HaveCount(1000);
+    }
+
+    [Fact]
+    public void Memory_is_flat_over_many_steps_with_an_adapter_logging_and_an_8_bit_optimizer()
+    {
+        var backend = new CpuBackend();
+        using var peft = AutoModel.FromConfig(TinyRun.Config with { PreSeqLen = null, HiddenSize = 64, KvChannels = 16 }, new ModelOptions { Seed = 7, Backend = backend })
+            .GetPeftModel(new LoraConfig { R = 64, LoraDropout = 0.1f, TargetModules = ["query_key_value"] });
+        var loaned = new List<long>();
+        var progress = new Steps(p => loaned.Add(backend.Memory.LoanedBytes));
+        var arguments = Plain() with { MaxSteps = 1000, PerDeviceTrainBatchSize = 1, LoggingSteps = 5, Optim = OptimizerType.Adamw8Bit };
+        new Trainer(peft, arguments, TinyRun.Rows(8), options: new() { Progress = progress }).Train();
+        loaned.Should().HaveCount(1000);
+        loaned[^1].Should().BeLessThanOrEqualTo(loaned[3]);
+    }
+
+    [Fact]
+    public void A_loss_can_be_computed_by_an_override()
+    {
+        using var model = Model();
+        var trainer = new TwiceTheLoss(model, Plain() with { MaxSteps = 2, LoggingSteps = 1, Optim = OptimizerType.Sgd }, TinyRun.Rows(8));
+        trainer.Train();
+        using var other = Model();
+        var plain = new Trainer(other, Plain() with { MaxSteps = 2, LoggingSteps = 1, Optim = OptimizerType.Sgd }, TinyRun.Rows(8));
+        plain.Train();
+        trainer.State.LogHistory[0]["loss"].Should().BeApproximately(2 * plain.State.LogHistory[0]["loss"], 2e-4);
+        trainer.Evaluate(TinyRun.Rows(2))["eval_loss"].Should().BeGreaterThan(1.9 * plain.Evaluate(TinyRun.Rows(2))["eval_loss"]);
+    }
+
+    [Fact]
+    public void Metrics_get_the_inputs_on_request()
+    {
+        using var model = Model();
+        var seen = new List<EvalPrediction>();
+        var options = new TrainerOptions
+        {
+            ComputeMetrics = prediction =>
+            {
+                seen.Add(prediction);
+                return new Dictionary<string, double>();
+            },
+        };
+        var rows = TinyRun.Rows(3);
+        new Seq2SeqTrainer(model, new Seq2SeqTrainingArguments { OutputDir = _folder.Path, IncludeInputsForMetrics = true, ReportTo = "none" }, options: options).Evaluate(rows);
+        new Trainer(model, Plain(), options: options).Evaluate(rows);
+        seen[0].Inputs.Should().Equal(rows.Select(row => row.InputIds));
+        seen[1].Inputs.Should().BeNull();
+    }
+
+    private sealed class TwiceTheLoss(ChatGLMForConditionalGeneration model, TrainingArguments arguments, IReadOnlyList<TokenizedExample> rows) : Trainer(model, arguments, rows)
+    {
+        protected override Tensor ComputeLoss(ModelInputs inputs) => Functional.Affine(base.ComputeLoss(inputs), 2, 0);
     }
 
     private static ChatGLMForConditionalGeneration Model() => AutoModel.FromConfig(TinyRun.Config, new ModelOptions { Seed = 7 });

@@ -13,8 +13,9 @@ public sealed class TrainingArgumentsTests
         arguments.Should().BeEquivalentTo(new TrainingArguments
         {
             DoTrain = true, OutputDir = "out", OverwriteOutputDir = true, PerDeviceTrainBatchSize = 1, MaxSteps = 12, LearningRate = 2e-2, SaveTotalLimit = 2,
-            LrSchedulerType = SchedulerType.CosineWithRestarts, Optim = OptimizerType.AdamwHf,
+            LrSchedulerType = SchedulerType.CosineWithRestarts, Optim = OptimizerType.AdamwHf, ReportTo = "none",
         });
+        arguments.IgnoredArguments.Should().Be("fp16, no_cuda", "they are named in the log");
         rest.Should().Equal("--train_file", "train.json", "--pre_seq_len", "8");
     }
 
@@ -73,5 +74,38 @@ public sealed class TrainingArgumentsTests
 
     [Fact]
     public void What_transformers_writes_but_this_engine_has_no_use_for_is_taken() =>
-        TrainingArguments.FromJson("""{"output_dir": "out", "fp16": true, "local_rank": -1, "report_to": ["tensorboard", "wandb"]}"""u8).ReportTo.Should().Be("tensorboard,wandb");
+        TrainingArguments.FromJson("""{"output_dir": "out", "fp16": true, "local_rank": -1, "deepspeed": null, "fsdp": [], "past_index": -1, "report_to": ["tensorboard"]}"""u8)
+            .Should().BeEquivalentTo(new TrainingArguments { OutputDir = "out", ReportTo = "tensorboard" });
+
+    [Theory]
+    [InlineData("deepspeed", "ds.json")]
+    [InlineData("push_to_hub", "true")]
+    [InlineData("auto_find_batch_size", "1")]
+    [InlineData("sortish_sampler", "true")]
+    [InlineData("generation_config", "folder")]
+    [InlineData("report_to", "wandb")]
+    [InlineData("optim", "lion_8bit")]
+    public void What_cannot_be_done_is_refused_and_not_passed_over(string name, string value)
+    {
+        FluentActions.Invoking(() => TrainingArguments.Parse(["--output_dir", "out", "--" + name, value])).Should().Throw<TrainingArgumentsException>().Which.Argument.Should().Be(name);
+        FluentActions.Invoking(() => TrainingArguments.FromJson(Encoding.UTF8.GetBytes($$"""{"output_dir": "out", "{{name}}": "{{value}}"}""")))
+            .Should().Throw<TrainingArgumentsException>().Which.Argument.Should().Be(name);
+    }
+
+    [Theory]
+    [InlineData("adamw_bnb_8bit", OptimizerType.AdamwBnb8Bit)]
+    [InlineData("adamw_8bit", OptimizerType.Adamw8Bit)]
+    [InlineData("paged_adamw_8bit", OptimizerType.PagedAdamw8Bit)]
+    [InlineData("paged_adamw_32bit", OptimizerType.PagedAdamw32Bit)]
+    [InlineData("adamw_torch_fused", OptimizerType.AdamwTorchFused)]
+    public void Optimizers_have_the_names_of_transformers(string name, OptimizerType expected)
+    {
+        var (arguments, _) = TrainingArguments.Parse(["--output_dir", "out", "--optim", name]);
+        arguments.Optim.Should().Be(expected);
+        arguments.ToJson().Should().Contain($"\"{name}\"");
+    }
+
+    [Fact]
+    public void The_old_flag_of_adafactor_still_chooses_it() =>
+        TrainingArguments.Parse(["--output_dir", "out", "--adafactor"]).Arguments.Optim.Should().Be(OptimizerType.Adafactor);
 }

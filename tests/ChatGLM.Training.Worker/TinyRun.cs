@@ -1,4 +1,5 @@
 using ChatGLM.Models;
+using ChatGLM.Peft;
 
 namespace ChatGLM.Training.Worker;
 
@@ -25,10 +26,12 @@ public static class TinyRun
         return [.. Enumerable.Range(0, count).Select(_ => Enumerable.Range(0, 12).Select(_ => random.Next(5, 90)).ToArray()).Select(ids => new TokenizedExample(ids, ids))];
     }
 
-    public static void Run(string folder)
+    /// <summary>Trains the prefix of a model, or an adapter on one that has none, and goes on from the newest checkpoint if there is one.</summary>
+    public static void Run(string folder, bool withAdapter)
     {
-        using var model = AutoModel.FromConfig(Config, new ModelOptions { Seed = 7 });
-        var trainer = new Trainer(model, Arguments(folder), Rows(29), Rows(4, seed: 2));
+        using var model = AutoModel.FromConfig(withAdapter ? Config with { PreSeqLen = null } : Config, new ModelOptions { Seed = 7 });
+        TrainableModel trained = withAdapter ? model.GetPeftModel(new LoraConfig { R = 4, LoraAlpha = 16, LoraDropout = 0.1f, TargetModules = ["query_key_value"] }) : model;
+        var trainer = new Trainer(trained, Arguments(folder), Rows(29), Rows(4, seed: 2));
         trainer.Train(Directory.Exists(folder) && Directory.EnumerateDirectories(folder, "checkpoint-*").Any() ? "true" : null);
         trainer.SaveModel(Path.Combine(folder, FinalFolder));
         trainer.SaveState();

@@ -55,6 +55,18 @@ internal sealed class AdapterWeights
         return new WriteList(_tensors.Select(t => (all[t.Key], t.Value)).ToList());
     }
 
+    /// <summary>Refuses a file that lacks a tensor or has it in another shape, before memory is made for it: a configuration may ask for more than there is.</summary>
+    /// <exception cref="AdapterWeightsException">The tensor is missing, or has another shape.</exception>
+    public void Require(string key, in Shape shape)
+    {
+        if (!_tensors.TryGetValue(key, out var tensor))
+            throw new AdapterWeightsException(_source, [key], [.. _tensors.Keys], [], Advice([key], []));
+        if (tensor.Shape == shape)
+            return;
+        List<string> misshaped = [$"{key}: expected {shape}, found {tensor.Shape}"];
+        throw new AdapterWeightsException(_source, [], [], misshaped, Advice([], misshaped));
+    }
+
     /// <summary>Later versions of peft put <c>base_layer</c> and <c>weight</c> into names that earlier ones had without.</summary>
     private static string Normalize(string key)
     {

@@ -1,6 +1,7 @@
 using ChatGLM.Models;
 using ChatGLM.Peft.Config;
 using ChatGLM.Peft.Prompts;
+using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft;
 
@@ -20,6 +21,8 @@ public sealed record PrefixTuningConfig : PromptLearningConfig
     public bool PrefixProjection { get; init; }
 
     internal override bool IsReparameterized => PrefixProjection;
+
+    internal override Shape SavedShape => [NumVirtualTokens, checked(2 * NumLayers!.Value * TokenDim!.Value)];
 
     internal static PeftConfig Read(ConfigFields fields) => ReadShared(new PrefixTuningConfig(), fields) with
     {

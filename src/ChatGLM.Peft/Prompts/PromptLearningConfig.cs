@@ -1,6 +1,7 @@
 using System.Globalization;
 using ChatGLM.Models;
 using ChatGLM.Peft.Config;
+using ChatGLM.Tensors;
 
 namespace ChatGLM.Peft;
 
@@ -34,6 +35,9 @@ public abstract record PromptLearningConfig : PeftConfig
 
     /// <summary>Whether a network makes the virtual tokens while they are trained. A file then holds what it made, not the network.</summary>
     internal abstract bool IsReparameterized { get; }
+
+    /// <summary>The shape of what a file of a completed configuration holds.</summary>
+    internal virtual Shape SavedShape => [NumVirtualTokens, TokenDim!.Value];
 
     private protected sealed override bool HasModules => false;
 

@@ -40,6 +40,18 @@ public sealed class Adafactor : Optimizer
             throw new ArgumentOutOfRangeException(nameof(options), options, "WarmupInit needs RelativeStep.");
     }
 
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, object?> Defaults => new Dictionary<string, object?>
+    {
+        ["eps"] = new object?[] { _options.SquaredGradientEpsilon, _options.ParameterScaleEpsilon },
+        ["clip_threshold"] = _options.ClipThreshold,
+        ["decay_rate"] = _options.DecayRate,
+        ["beta1"] = _options.Beta1,
+        ["scale_parameter"] = _options.ScaleParameter,
+        ["relative_step"] = _options.RelativeStep,
+        ["warmup_init"] = _options.WarmupInit,
+    };
+
     private protected override ReadOnlySpan<string> StateNames => Names;
 
     private protected override bool IsOptional(int index, int slot) => slot switch

@@ -28,6 +28,16 @@ public sealed class Adagrad : Optimizer
             throw new ArgumentOutOfRangeException(nameof(options), options, "The decay of the learning rate and epsilon are not negative.");
     }
 
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, object?> Defaults => new Dictionary<string, object?>
+    {
+        ["lr_decay"] = _options.LearningRateDecay,
+        ["initial_accumulator_value"] = 0.0,
+        ["eps"] = _options.Epsilon,
+        ["foreach"] = null,
+        ["maximize"] = false,
+    };
+
     private protected override ReadOnlySpan<string> StateNames => Names;
 
     private protected override void Step(ParameterGroup group, int index, Tensor parameter, Tensor gradient, long step, float gradientScale)

@@ -26,6 +26,17 @@ public sealed class Adam : Optimizer
             throw new ArgumentOutOfRangeException(nameof(options), options, "Both betas are at least 0 and less than 1, epsilon is not negative.");
     }
 
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, object?> Defaults => new Dictionary<string, object?>
+    {
+        ["betas"] = new object?[] { _options.Beta1, _options.Beta2 },
+        ["eps"] = _options.Epsilon,
+        ["amsgrad"] = _options.AmsGrad,
+        ["foreach"] = null,
+        ["maximize"] = false,
+        ["capturable"] = false,
+    };
+
     private protected override ReadOnlySpan<string> StateNames => Names;
 
     private protected override bool IsOptional(int index, int slot) => slot == 2 && !_options.AmsGrad;

@@ -39,6 +39,10 @@ public abstract class Optimizer : IDisposable
     /// <summary>The parameter groups; set their learning rates between steps.</summary>
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
+    /// <summary>The numbers besides learning rate and weight decay, under the names that PyTorch gives them in a group (<c>optimizer.defaults</c>): what a saved state that Python goes
+    /// on from has to hold. Arrays stand for tuples.</summary>
+    public abstract IReadOnlyDictionary<string, object?> Defaults { get; }
+
     /// <summary>The names of the tensors that are kept for each parameter, as PyTorch has them.</summary>
     private protected abstract ReadOnlySpan<string> StateNames { get; }
 
@@ -129,10 +133,11 @@ public abstract class Optimizer : IDisposable
                     continue;
                 }
 
-                if (value.Shape != StateShape(index, slot) || !value.DType.IsFloatingPoint())
+                var isFloat = StateDType(index, slot) == DType.Float32;
+                if (value.Shape != StateShape(index, slot) || (isFloat ? !value.DType.IsFloatingPoint() : value.DType != StateDType(index, slot)))
                 {
                     throw new OptimizerStateException(
-                        Name, $"'{key}': expected floating-point numbers {StateShape(index, slot)}, found {value.DType} {value.Shape}. The parameters have to be given in the order in which they were trained.");
+                        Name, $"'{key}': expected {(isFloat ? "floating-point numbers" : StateDType(index, slot))} {StateShape(index, slot)}, found {value.DType} {value.Shape}. The parameters have to be given in the order in which they were trained.");
                 }
 
                 values[(index * StateNames.Length) + slot] = value;
@@ -150,7 +155,7 @@ public abstract class Optimizer : IDisposable
         steps.CopyTo(_steps, 0);
         for (var i = 0; i < values.Length; i++)
         {
-            var copy = values[i] is { } value ? CopyOf(value, _parameters[i / StateNames.Length].Backend) : null;
+            var copy = values[i] is { } value ? CopyOf(value, StateDType(i / StateNames.Length, i % StateNames.Length), _parameters[i / StateNames.Length].Backend) : null;
             _state[i]?.Dispose();
             _state[i] = copy;
         }
@@ -181,6 +186,9 @@ public abstract class Optimizer : IDisposable
     /// <summary>The shape of a state tensor; the parameter's own unless an optimizer keeps less.</summary>
     private protected virtual Shape StateShape(int index, int slot) => _parameters[index].Shape;
 
+    /// <summary>The element type of a state tensor: float32, or uint8 where an optimizer packs it.</summary>
+    private protected virtual DType StateDType(int index, int slot) => DType.Float32;
+
     /// <summary>The shape of a parameter.</summary>
     private protected Shape ParameterShape(int index) => _parameters[index].Shape;
 
@@ -194,7 +202,7 @@ public abstract class Optimizer : IDisposable
         if (state is null)
         {
             using (TensorScope.Suspend())
-                state = Tensor.Zeros(StateShape(index, slot), DType.Float32, _parameters[index].Backend);
+                state = Tensor.Zeros(StateShape(index, slot), StateDType(index, slot), _parameters[index].Backend);
         }
 
         return state;
@@ -211,13 +219,13 @@ public abstract class Optimizer : IDisposable
 
     private static string GroupKey(int group, string name) => string.Create(CultureInfo.InvariantCulture, $"param_groups.{group}.{name}");
 
-    private static Tensor CopyOf(Tensor value, Backend backend)
+    private static Tensor CopyOf(Tensor value, DType dtype, Backend backend)
     {
         using (TensorScope.Suspend())
         {
             if (ReferenceEquals(value.Backend, backend))
-                return backend.Cast(value, DType.Float32);
-            return Tensor.From(value.ToFloatArray(), value.Shape, backend);
+                return value.DType == dtype ? backend.Copy(value) : backend.Cast(value, dtype);
+            return dtype == DType.UInt8 ? Tensor.From(value.ToArray<byte>(), value.Shape, backend) : Tensor.From(value.ToFloatArray(), value.Shape, backend);
         }
     }
 

@@ -28,6 +28,16 @@ public sealed class Sgd : Optimizer
             throw new ArgumentOutOfRangeException(nameof(options), options, "Nesterov's form needs a momentum and no dampening.");
     }
 
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, object?> Defaults => new Dictionary<string, object?>
+    {
+        ["momentum"] = _options.Momentum,
+        ["dampening"] = _options.Dampening,
+        ["nesterov"] = _options.Nesterov,
+        ["maximize"] = false,
+        ["foreach"] = null,
+    };
+
     private protected override ReadOnlySpan<string> StateNames => Names;
 
     private protected override bool IsOptional(int index, int slot) => _options.Momentum == 0;

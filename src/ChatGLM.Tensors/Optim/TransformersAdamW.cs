@@ -29,6 +29,14 @@ public sealed class TransformersAdamW : Optimizer
             throw new ArgumentOutOfRangeException(nameof(options), options, "Both betas are at least 0 and less than 1, epsilon is not negative.");
     }
 
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, object?> Defaults => new Dictionary<string, object?>
+    {
+        ["betas"] = new object?[] { _options.Beta1, _options.Beta2 },
+        ["eps"] = _options.Epsilon,
+        ["correct_bias"] = _options.CorrectBias,
+    };
+
     private protected override ReadOnlySpan<string> StateNames => Names;
 
     private protected override void Step(ParameterGroup group, int index, Tensor parameter, Tensor gradient, long step, float gradientScale)

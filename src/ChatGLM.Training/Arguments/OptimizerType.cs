@@ -20,4 +20,16 @@ public enum OptimizerType
 
     /// <summary><c>adagrad</c>: Adagrad.</summary>
     Adagrad,
+
+    /// <summary><c>adamw_bnb_8bit</c>: AdamW with moments of eight bits, as in bitsandbytes.</summary>
+    AdamwBnb8Bit,
+
+    /// <summary><c>adamw_8bit</c>: another name for <see cref="AdamwBnb8Bit"/>.</summary>
+    Adamw8Bit,
+
+    /// <summary><c>paged_adamw_8bit</c>: the same here, where memory is main memory, which the system pages by itself.</summary>
+    PagedAdamw8Bit,
+
+    /// <summary><c>paged_adamw_32bit</c>: <see cref="AdamwTorch"/> here.</summary>
+    PagedAdamw32Bit,
 }

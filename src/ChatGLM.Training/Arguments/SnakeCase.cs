@@ -17,7 +17,8 @@ internal static class SnakeCase
             text.Append(char.ToLowerInvariant(c));
         }
 
-        return text.ToString();
+        // The words of optimizers: adamw_8bit is Adamw8Bit here.
+        return text.Replace("32_bit", "_32bit").Replace("8_bit", "_8bit").ToString();
     }
 
     /// <summary>What is left of a name when its casing does not count: the same for <c>max_steps</c>, <c>max-steps</c> and <c>MaxSteps</c>.</summary>
@@ -41,7 +42,7 @@ internal static class SnakeCase
     {
         value = default;
         // Enum.TryParse takes numbers and lists too.
-        return text.Length > 0 && text.All(c => char.IsAsciiLetter(c) || c is '_' or '-') && Enum.TryParse(Bare(text), ignoreCase: true, out value);
+        return text.Length > 0 && char.IsAsciiLetter(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-') && Enum.TryParse(Bare(text), ignoreCase: true, out value);
     }
 
     public static string NamesOf<T>()

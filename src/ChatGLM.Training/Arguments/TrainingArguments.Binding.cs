@@ -1,10 +1,11 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Configuration;
 
 namespace ChatGLM.Training;
 
-public sealed partial record TrainingArguments
+public partial record TrainingArguments
 {
     private const int LargestFileBytes = 1 << 20;
 
@@ -39,6 +40,7 @@ public sealed partial record TrainingArguments
         TrainingArgumentField.Choice(nameof(SaveStrategy), a => a.SaveStrategy, (a, v) => a with { SaveStrategy = v }),
         TrainingArgumentField.Number(nameof(SaveSteps), a => a.SaveSteps, (a, v) => a with { SaveSteps = (double)v! }),
         TrainingArgumentField.Whole(nameof(SaveTotalLimit), a => a.SaveTotalLimit, (a, v) => a with { SaveTotalLimit = (int?)v }, nullable: true),
+        TrainingArgumentField.OptionalFlag(nameof(SaveSafetensors), a => a.SaveSafetensors, (a, v) => a with { SaveSafetensors = v }),
         TrainingArgumentField.Whole(nameof(Seed), a => a.Seed, (a, v) => a with { Seed = (long)v! }, long.MinValue, long.MaxValue),
         TrainingArgumentField.Whole(nameof(DataSeed), a => a.DataSeed, (a, v) => a with { DataSeed = v }, long.MinValue, long.MaxValue, nullable: true),
         TrainingArgumentField.Number(nameof(EvalSteps), a => a.EvalSteps, (a, v) => a with { EvalSteps = v }, nullable: true),
@@ -56,6 +58,7 @@ public sealed partial record TrainingArguments
         TrainingArgumentField.Flag(nameof(RemoveUnusedColumns), a => a.RemoveUnusedColumns, (a, v) => a with { RemoveUnusedColumns = v }),
         TrainingArgumentField.Text(nameof(ResumeFromCheckpoint), a => a.ResumeFromCheckpoint, (a, v) => a with { ResumeFromCheckpoint = v }, nullable: true),
         TrainingArgumentField.Text(nameof(ReportTo), a => a.ReportTo, (a, v) => a with { ReportTo = v! }),
+        TrainingArgumentField.Flag(nameof(IncludeInputsForMetrics), a => a.IncludeInputsForMetrics, (a, v) => a with { IncludeInputsForMetrics = v }),
         TrainingArgumentField.Flag(nameof(PredictWithGenerate), a => a.PredictWithGenerate, (a, v) => a with { PredictWithGenerate = v }),
         TrainingArgumentField.Whole(nameof(GenerationMaxLength), a => a.GenerationMaxLength, (a, v) => a with { GenerationMaxLength = (int?)v }, nullable: true),
         TrainingArgumentField.Whole(nameof(GenerationNumBeams), a => a.GenerationNumBeams, (a, v) => a with { GenerationNumBeams = (int?)v }, nullable: true),
@@ -67,14 +70,26 @@ public sealed partial record TrainingArguments
     private static readonly HashSet<string> WithoutEffect =
     [
         "fp16", "fp16_opt_level", "fp16_full_eval", "half_precision_backend", "bf16", "bf16_full_eval", "tf32", "no_cuda", "use_cpu", "use_mps_device", "use_ipex", "local_rank", "ddp_backend",
-        "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_timeout", "sharded_ddp", "fsdp", "fsdp_min_num_params", "fsdp_config", "fsdp_transformer_layer_cls_to_wrap",
-        "deepspeed", "dataloader_num_workers", "dataloader_pin_memory", "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter", "save_safetensors",
-        "save_on_each_node", "jit_mode_eval", "past_index", "skip_memory_metrics", "use_legacy_prediction_loop", "push_to_hub", "push_to_hub_model_id", "push_to_hub_organization",
-        "push_to_hub_token", "hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "auto_find_batch_size", "full_determinism", "torchdynamo", "torch_compile",
-        "torch_compile_backend", "torch_compile_mode", "ray_scope", "dispatch_batches", "eval_accumulation_steps", "include_inputs_for_metrics", "sortish_sampler", "generation_config",
-        "per_gpu_train_batch_size", "per_gpu_eval_batch_size", "mp_parameters", "xpu_backend", "tpu_num_cores", "tpu_metrics_debug", "debug", "optim_args", "adafactor", "length_column_name",
+        "ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_timeout", "fsdp_min_num_params", "fsdp_config", "fsdp_transformer_layer_cls_to_wrap",
+        "dataloader_num_workers", "dataloader_pin_memory", "log_level", "log_level_replica", "log_on_each_node", "logging_nan_inf_filter",         "save_on_each_node", "jit_mode_eval", "skip_memory_metrics", "use_legacy_prediction_loop", "push_to_hub_model_id", "push_to_hub_organization",
+        "push_to_hub_token", "hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "full_determinism", "torchdynamo", "torch_compile",
+        "torch_compile_backend", "torch_compile_mode", "ray_scope", "dispatch_batches", "eval_accumulation_steps",
+        "per_gpu_train_batch_size", "per_gpu_eval_batch_size", "mp_parameters", "xpu_backend", "tpu_num_cores", "tpu_metrics_debug", "debug", "optim_args", "length_column_name",
         "label_names",
     ];
+
+    /// <summary>Arguments of transformers that would change what a run does, and cannot here: refused unless they are switched off.</summary>
+    private static readonly Dictionary<string, string> Refused = new()
+    {
+        ["deepspeed"] = "it spreads a run over devices; this engine trains in one process",
+        ["fsdp"] = "it spreads a run over devices; this engine trains in one process",
+        ["sharded_ddp"] = "it spreads a run over devices; this engine trains in one process",
+        ["push_to_hub"] = "nothing is uploaded from here; upload the output folder yourself",
+        ["auto_find_batch_size"] = "a run that does not fit is refused before its first step, with what it needs; set per_device_train_batch_size",
+        ["sortish_sampler"] = "use group_by_length, or give TrainerOptions.Sampler",
+        ["past_index"] = "these models have no memory of batches before",
+        ["generation_config"] = "give TrainerOptions.Generation",
+    };
 
     /// <summary>Reads a command line such as <c>--output_dir out --per_device_train_batch_size 1 --do_train</c>. <c>--PerDeviceTrainBatchSize</c>, dashes for underscores and <c>--name=value</c>
     /// are understood too.</summary>
@@ -85,7 +100,7 @@ public sealed partial record TrainingArguments
     {
         ArgumentNullException.ThrowIfNull(commandLine);
         var fields = Fields.ToDictionary(field => SnakeCase.Bare(field.Name));
-        var idle = WithoutEffect.Select(name => SnakeCase.Bare(name)).ToHashSet();
+        var idle = WithoutEffect.Concat(Refused.Keys).ToDictionary(name => SnakeCase.Bare(name));
         var arguments = new TrainingArguments { OutputDir = "" };
         var remaining = new List<string>();
         for (var i = 0; i < commandLine.Count; i++)
@@ -109,10 +124,13 @@ public sealed partial record TrainingArguments
             {
                 arguments = field.Set(arguments, "false");
             }
-            else if (idle.Contains(bare))
+            else if (bare == "adafactor")
             {
-                if (equals < 0 && hasNext)
-                    i++;
+                arguments = arguments.WithAdafactor(equals >= 0 ? word[(equals + 1)..] : hasNext ? commandLine[++i] : "true");
+            }
+            else if (idle.TryGetValue(bare, out var name))
+            {
+                arguments = arguments.Ignoring(name, equals >= 0 ? word[(equals + 1)..] : hasNext ? commandLine[++i] : "true");
             }
             else
             {
@@ -144,8 +162,8 @@ public sealed partial record TrainingArguments
             {
                 if (fields.TryGetValue(SnakeCase.Bare(property.Name), out var field))
                     arguments = field.Set(arguments, property.Value);
-                else if (!WithoutEffect.Contains(property.Name))
-                    throw new TrainingArgumentsException(property.Name, $"{origin}: there is no such argument. The names are transformers', such as learning_rate.");
+                else
+                    arguments = arguments.WithOther(property.Name, property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString()! : property.Value.GetRawText(), origin);
             }
 
             arguments.Validate();
@@ -167,6 +185,41 @@ public sealed partial record TrainingArguments
             throw new TrainingArgumentsException(path, $"expected at most {LargestFileBytes} bytes, found {length}.");
         return FromJson(File.ReadAllBytes(path), path);
     }
+
+    /// <summary>Reads a section of a configuration, whose keys are the names of arguments in either spelling. Nothing is validated yet.</summary>
+    /// <exception cref="TrainingArgumentsException">A key is not known, or its value is no value of its kind.</exception>
+    internal static TrainingArguments FromConfiguration(IConfiguration section)
+    {
+        var fields = Fields.ToDictionary(field => SnakeCase.Bare(field.Name));
+        var arguments = new TrainingArguments { OutputDir = "" };
+        foreach (var entry in section.GetChildren())
+        {
+            // A list, such as that of report_to, has its items under numbers. An empty value is a key that somebody blanked out, as in an environment variable.
+            var text = entry.Value ?? string.Join(',', entry.GetChildren().Select(item => item.Value));
+            if (text.Length == 0)
+                continue;
+            arguments = fields.TryGetValue(SnakeCase.Bare(entry.Key), out var field) ? field.Set(arguments, text) : arguments.WithOther(entry.Key, text, entry.Path);
+        }
+
+        return arguments;
+    }
+
+    /// <summary>An argument that is none of the fields.</summary>
+    private TrainingArguments WithOther(string name, string value, string origin) => name switch
+    {
+        "adafactor" => WithAdafactor(value),
+        _ when WithoutEffect.Contains(name) || Refused.ContainsKey(name) => Ignoring(name, value),
+        _ => throw new TrainingArgumentsException(name, $"{origin}: there is no such argument. The names are transformers', such as learning_rate."),
+    };
+
+    /// <summary>The old name of <c>--optim adafactor</c>.</summary>
+    private TrainingArguments WithAdafactor(string value) => IsOff(value) ? this : this with { Optim = OptimizerType.Adafactor };
+
+    private TrainingArguments Ignoring(string name, string value) => IsOff(value) ? this
+        : Refused.TryGetValue(name, out var reason) ? throw new TrainingArgumentsException(name, $"it is not supported: {reason}.")
+        : this with { IgnoredArguments = IgnoredArguments.Length == 0 ? name : $"{IgnoredArguments}, {name}" };
+
+    private static bool IsOff(string value) => value.ToLowerInvariant() is "" or "false" or "0" or "no" or "none" or "null" or "-1" or "[]" or "{}" or "off";
 
     /// <summary>Every argument as JSON with transformers' names; <see cref="FromJson"/> reads it again.</summary>
     public string ToJson()

@@ -1,6 +1,6 @@
 namespace ChatGLM.Training;
 
-public sealed partial record TrainingArguments
+public partial record TrainingArguments
 {
     /// <summary>Checks every argument and how they go together.</summary>
     /// <exception cref="TrainingArgumentsException">One has a value that it cannot have; the message names it.</exception>
@@ -32,6 +32,10 @@ public sealed partial record TrainingArguments
             LrSchedulerType != SchedulerType.ReduceLrOnPlateau || EvaluationStrategy != IntervalStrategy.No,
             "lr_scheduler_type",
             "reduce_lr_on_plateau needs an evaluation_strategy: it goes by what evaluations give");
+        Require(
+            Reports.All(name => name is "all" or "none" or "tensorboard"),
+            "report_to",
+            $"expected all, none or tensorboard, found '{ReportTo}'; for another service add a TrainerCallback");
         if (LoadBestModelAtEnd)
             RequireBestCanBeKept();
     }

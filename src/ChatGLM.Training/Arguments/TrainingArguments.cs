@@ -4,7 +4,7 @@ namespace ChatGLM.Training;
 /// How a model is trained: transformers' <c>TrainingArguments</c> and <c>Seq2SeqTrainingArguments</c> with their names, defaults and meaning. Immutable; change a copy with
 /// <c>arguments with { LearningRate = 1e-4 }</c>. What is read from a command line or JSON is validated, and so is what a Trainer is given.
 /// </summary>
-public sealed partial record TrainingArguments
+public partial record TrainingArguments
 {
     /// <summary>The folder of checkpoints and results.</summary>
     public required string OutputDir { get; init; }
@@ -72,7 +72,7 @@ public sealed partial record TrainingArguments
     /// <summary>The steps of warm-up.</summary>
     public int WarmupSteps { get; init; }
 
-    /// <summary>Where logs go; <c>runs</c> in the output folder if null.</summary>
+    /// <summary>Where TensorBoard's event files go; a folder with the time of the run in <c>runs</c> in the output folder if null.</summary>
     public string? LoggingDir { get; init; }
 
     /// <summary>When to log.</summary>
@@ -92,6 +92,10 @@ public sealed partial record TrainingArguments
 
     /// <summary>The checkpoints to keep, the best and the newest always among them; null for all.</summary>
     public int? SaveTotalLimit { get; init; }
+
+    /// <summary>Whether weights are saved as safetensors (true) or as PyTorch's .bin files (false). Null, the default, is safetensors, but for a P-Tuning prefix <c>pytorch_model.bin</c>,
+    /// the name under which THUDM's scripts look for it. (transformers 4.33 wrote .bin files by default, later versions safetensors.)</summary>
+    public bool? SaveSafetensors { get; init; }
 
     /// <summary>The seed of everything random.</summary>
     public long Seed { get; init; } = 42;
@@ -135,14 +139,18 @@ public sealed partial record TrainingArguments
     /// <summary>Whether each layer is recomputed in the backward pass: less memory, more time.</summary>
     public bool GradientCheckpointing { get; init; }
 
-    /// <summary>Whether columns that the model does not take are left out.</summary>
+    /// <summary>Whether columns that the model does not take are left out. Rows hold nothing else here, so that it changes nothing.</summary>
     public bool RemoveUnusedColumns { get; init; } = true;
 
     /// <summary>A checkpoint folder to go on from, or <c>true</c> for the newest one in <see cref="OutputDir"/>.</summary>
     public string? ResumeFromCheckpoint { get; init; }
 
-    /// <summary>Where else logs go; <c>none</c> for nowhere.</summary>
-    public string ReportTo { get; init; } = "none";
+    /// <summary>Where else logs go: <c>tensorboard</c> for event files in <see cref="LoggingDir"/>, <c>all</c> for everything that there is, which is the same here, <c>none</c> for nowhere.
+    /// For anything else add a <see cref="TrainerCallback"/>.</summary>
+    public string ReportTo { get; init; } = "all";
+
+    /// <summary>Whether the metrics are given the ids of each row beside predictions and labels.</summary>
+    public bool IncludeInputsForMetrics { get; init; }
 
     /// <summary>Whether evaluation and prediction generate.</summary>
     public bool PredictWithGenerate { get; init; }
@@ -153,11 +161,19 @@ public sealed partial record TrainingArguments
     /// <summary>The beams of generation; the model's own if null.</summary>
     public int? GenerationNumBeams { get; init; }
 
-    /// <summary>What happens when a loss or gradient is not finite. transformers has no such argument: it goes on.</summary>
+    /// <summary>What happens when a loss or gradient is not finite. transformers has no such argument: it goes on, and its <c>logging_nan_inf_filter</c> puts the mean of the losses before
+    /// in place of such a loss in the log. That is never done here: a step is left out as a whole and counted in the log, or the run stops.</summary>
     public NonFinitePolicy NonFinitePolicy { get; init; } = NonFinitePolicy.Stop;
 
     /// <summary>Bytes that the run may take; a run that cannot fit is refused before its first step. Null for what the machine has.</summary>
     public long? MemoryLimitBytes { get; init; }
+
+    /// <summary>The arguments that were given and mean nothing to this engine.</summary>
+    internal string IgnoredArguments { get; init; } = "";
+
+    internal bool ReportsToTensorBoard => Reports.Any(name => name is "all" or "tensorboard");
+
+    private string[] Reports => ReportTo.ToLowerInvariant().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>The metric that says which checkpoint is best, as evaluation names it.</summary>
     internal string BestMetricKey => MetricForBestModel is { } metric ? metric.StartsWith("eval_", StringComparison.Ordinal) ? metric : "eval_" + metric : "eval_loss";

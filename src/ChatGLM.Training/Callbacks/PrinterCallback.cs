@@ -5,6 +5,13 @@ namespace ChatGLM.Training;
 public sealed class PrinterCallback(TextWriter? writer = null) : TrainerCallback
 {
     /// <inheritdoc/>
+    public override void OnTrainBegin(TrainerContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        (writer ?? Console.Out).WriteLine(context.Trainer.MemoryPlan);
+    }
+
+    /// <inheritdoc/>
     public override void OnLog(TrainerContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

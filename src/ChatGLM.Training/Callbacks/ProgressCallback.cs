@@ -16,6 +16,7 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
     public override void OnTrainBegin(TrainerContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
+        Write($"{context.Trainer.MemoryPlan}");
         Open();
         _display?.Train(context.State.GlobalStep, context.State.MaxSteps, progress: null);
     }
@@ -45,12 +46,7 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
     public override void OnLog(TrainerContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        // A line longer than the console stays one line: a console wraps it, a file keeps it whole.
-        var line = ProgressText.Of(context);
-        if (_display is not null)
-            _console.WriteLine(line);
-        else
-            _console.Profile.Out.Writer.WriteLine(line);
+        Write(ProgressText.Of(context));
     }
 
     /// <inheritdoc/>
@@ -63,6 +59,15 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
     {
         if (_display is null && _console.Profile.Out.IsTerminal && _console.Profile.Capabilities is { Interactive: true, Ansi: true })
             _display = ProgressDisplay.TryOpen(_console);
+    }
+
+    /// <summary>A console breaks long lines at words; a file keeps them whole.</summary>
+    private void Write(string line)
+    {
+        if (_console.Profile.Out.IsTerminal)
+            _console.WriteLine(line);
+        else
+            _console.Profile.Out.Writer.WriteLine(line);
     }
 
     private void EndPrediction()

@@ -46,7 +46,6 @@ public sealed partial class TrainerState
         json.WriteNumber("max_steps", MaxSteps);
         json.WriteNumber("num_train_epochs", NumTrainEpochs);
         WriteNumber(json, "save_steps", arguments.SaveSteps);
-        json.WriteNumber("skipped_steps", SkippedSteps);
         WriteFloat(json, "total_flos", TotalFlos);
         json.WriteNull("trial_name");
         json.WriteNull("trial_params");
@@ -70,7 +69,6 @@ public sealed partial class TrainerState
                 TotalFlos = root.GetProperty("total_flos").GetDouble(),
                 BestMetric = root.TryGetProperty("best_metric", out var best) && best.ValueKind == JsonValueKind.Number ? best.GetDouble() : null,
                 BestModelCheckpoint = root.TryGetProperty("best_model_checkpoint", out var folder) ? folder.GetString() : null,
-                SkippedSteps = root.TryGetProperty("skipped_steps", out var skipped) ? skipped.GetInt32() : 0,
             };
             foreach (var entry in root.GetProperty("log_history").EnumerateArray())
                 state.Log(entry.EnumerateObject().Where(p => p.Value.ValueKind == JsonValueKind.Number).ToDictionary(p => p.Name, p => p.Value.GetDouble()));

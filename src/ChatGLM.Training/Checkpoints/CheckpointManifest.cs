@@ -20,9 +20,12 @@ internal static class CheckpointManifest
         json.WriteStartObject();
         json.WriteNumber("version", 1);
         json.WriteStartObject("files");
-        foreach (var path in Directory.EnumerateFiles(folder).Where(path => Path.GetFileName(path) != FileName).Order(StringComparer.Ordinal).ToArray())
+        // Adapters that are not called default have folders of their own.
+        var files = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/'));
+        foreach (var name in files.Where(name => name != FileName).Order(StringComparer.Ordinal).ToArray())
         {
-            json.WriteStartObject(Path.GetFileName(path));
+            var path = Path.Combine(folder, name);
+            json.WriteStartObject(name);
             using (var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read))
             {
                 file.Flush(flushToDisk: true);
@@ -62,7 +65,7 @@ internal static class CheckpointManifest
 
     private static void Verify(string folder, string name, long bytes, string sha256)
     {
-        if (name.Length == 0 || name != Path.GetFileName(name) || name is "." or "..")
+        if (name.Length == 0 || name.Contains('\\', StringComparison.Ordinal) || Path.IsPathRooted(name) || name.Split('/').Any(part => part is "" or "." or ".."))
             throw new TrainingCheckpointException(folder, $"the list of files names '{name}', which is not a file of this folder.");
         var path = Path.Combine(folder, name);
         if (!File.Exists(path))

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using ChatGLM.Formats;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Training;
@@ -11,7 +10,6 @@ namespace ChatGLM.Training;
 internal sealed record ResumePoint
 {
     public const string FileName = "trainer_progress.json";
-    public const string RandomFileName = "rng_state.safetensors";
 
     /// <summary>The epoch, from 0.</summary>
     public required int EpochIndex { get; init; }
@@ -46,13 +44,19 @@ internal sealed record ResumePoint
     /// <summary>The number of samples.</summary>
     public int Samples { get; init; }
 
-    /// <summary>The generator now.</summary>
-    public required byte[] Random { get; init; }
+    /// <summary>The steps that were left out.</summary>
+    public int SkippedSteps { get; init; }
+
+    /// <summary>The generator now; null to go on with what the order of the epoch has left.</summary>
+    public byte[]? Random { get; init; }
 
     /// <summary>The generator before it drew the epoch's order.</summary>
     public required byte[] EpochRandom { get; init; }
 
-    public void Write(string folder)
+    /// <summary>Whether a checkpoint was written here, and says more than those of Python do.</summary>
+    public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, FileName));
+
+    public void Write(string folder, long seed)
     {
         using (var stream = File.Create(Path.Combine(folder, FileName)))
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
@@ -67,19 +71,22 @@ internal sealed record ResumePoint
             json.WriteNumber("loss_since_log", LossSinceLog);
             json.WriteNumber("loss_before", LossBefore);
             json.WriteNumber("last_logged_step", LastLoggedStep);
+            json.WriteNumber("skipped_steps", SkippedSteps);
             json.WriteNumber("batch_size", BatchSize);
             json.WriteNumber("samples", Samples);
             json.WriteEndObject();
         }
 
-        using var scope = new TensorScope();
-        var states = new Dictionary<string, Tensor> { ["generator"] = Tensor.From(Random, [Random.Length]), ["epoch_generator"] = Tensor.From(EpochRandom, [EpochRandom.Length]) };
-        Safetensors.SaveFile(states, Path.Combine(folder, RandomFileName));
+        RandomFile.Write(folder, seed, Random!, EpochRandom);
     }
 
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
     public static ResumePoint Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
+        var (random, epochRandom) = RandomFile.Read(folder);
+        if (random is null || epochRandom is null)
+            throw new TrainingCheckpointException(Path.Combine(folder, RandomFile.FileName), "the states of the random numbers are missing. Use an earlier checkpoint.");
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 4 });
@@ -95,12 +102,13 @@ internal sealed record ResumePoint
                 LossSinceLog = root.GetProperty("loss_since_log").GetDouble(),
                 LossBefore = root.GetProperty("loss_before").GetDouble(),
                 LastLoggedStep = root.GetProperty("last_logged_step").GetInt32(),
+                SkippedSteps = root.GetProperty("skipped_steps").GetInt32(),
                 BatchSize = root.GetProperty("batch_size").GetInt32(),
                 Samples = root.GetProperty("samples").GetInt32(),
-                Random = ReadState(folder, "generator"),
-                EpochRandom = ReadState(folder, "epoch_generator"),
+                Random = random,
+                EpochRandom = epochRandom,
             };
-            return point is { EpochIndex: >= 0, BatchInEpoch: >= 0, Batches: >= 0, CountedAhead: >= 0 }
+            return point is { EpochIndex: >= 0, BatchInEpoch: >= 0, Batches: >= 0, CountedAhead: >= 0, SkippedSteps: >= 0 }
                 ? point
                 : throw new TrainingCheckpointException(path, "a count is negative. Use an earlier checkpoint.");
         }
@@ -110,10 +118,49 @@ internal sealed record ResumePoint
         }
     }
 
-    private static byte[] ReadState(string folder, string name)
+    /// <summary>
+    /// Where a run of Python's trainer goes on, which follows from its steps alone: it counts epochs by optimizer steps, starts accumulating anew, and goes through the orders of the epochs
+    /// before from the seed on. At the end of an epoch its random numbers are taken over before the next order is drawn, else behind it.
+    /// </summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="state">Its trainer_state.json.</param>
+    /// <param name="shape">The shape of this run.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="skipOrder">Draws the order of one epoch.</param>
+    /// <param name="generator">The generator, which gets the run's seed.</param>
+    public static ResumePoint OfPython(string folder, TrainerState state, in RunShape shape, TrainingArguments arguments, Action skipOrder, TorchGenerator generator)
     {
-        using var scope = new TensorScope();
-        using var file = Checkpoint.Open(Path.Combine(folder, RandomFileName));
-        return file.Read(name).ToArray<byte>();
+        var (random, _) = RandomFile.Read(folder);
+        var epoch = state.GlobalStep / shape.StepsPerEpoch;
+        var batch = state.GlobalStep % shape.StepsPerEpoch * arguments.GradientAccumulationSteps;
+        generator.ManualSeed(unchecked((ulong)arguments.Seed));
+        for (var i = 0; i < epoch && !arguments.IgnoreDataSkip; i++)
+            skipOrder();
+        var isBoundary = batch == 0;
+        return new ResumePoint
+        {
+            EpochIndex = epoch,
+            BatchInEpoch = batch,
+            Batches = 0,
+            LossBefore = LossOf(state.LogHistory),
+            LastLoggedStep = state.GlobalStep,
+            Random = isBoundary ? null : random,
+            EpochRandom = isBoundary && random is not null ? random : generator.GetState(),
+        };
+    }
+
+    /// <summary>The sum of losses, as far as the log says it: Python forgets it, and reports too small a mean over the whole run.</summary>
+    private static double LossOf(IReadOnlyList<IReadOnlyDictionary<string, double>> log)
+    {
+        var (sum, last) = (0.0, 0.0);
+        foreach (var entry in log)
+        {
+            if (!entry.TryGetValue("loss", out var loss) || !entry.TryGetValue("step", out var step))
+                continue;
+            sum += loss * (step - last);
+            last = step;
+        }
+
+        return sum;
     }
 }

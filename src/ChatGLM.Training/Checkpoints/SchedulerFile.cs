@@ -1,52 +1,67 @@
-using System.Text.Json;
+using ChatGLM.Formats;
 
 namespace ChatGLM.Training;
 
-/// <summary><c>scheduler.json</c> of a checkpoint.</summary>
+/// <summary><c>scheduler.pt</c> of a checkpoint: the state dict of PyTorch's <c>LambdaLR</c> or <c>ReduceLROnPlateau</c>.</summary>
 internal static class SchedulerFile
 {
-    public const string FileName = "scheduler.json";
+    public const string FileName = "scheduler.pt";
 
-    public static void Write(string folder, SchedulerState state)
+    public static void Write(string folder, SchedulerState state, SchedulerType type, SchedulerOptions options)
     {
-        using var stream = File.Create(Path.Combine(folder, FileName));
-        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
-        json.WriteStartObject();
-        json.WriteNumber("last_epoch", state.LastStep);
-        WriteNumbers("base_lrs", state.InitialRates);
-        WriteNumbers("_last_lr", state.Rates);
-        // JSON has no infinity, which is what there is before the first evaluation.
-        if (double.IsFinite(state.PlateauBest))
-            json.WriteNumber("best", state.PlateauBest);
-        json.WriteNumber("num_bad_epochs", state.PlateauBadEvaluations);
-        json.WriteEndObject();
-
-        void WriteNumbers(string name, IReadOnlyList<double> values)
-        {
-            json.WriteStartArray(name);
-            foreach (var value in values)
-                json.WriteNumberValue(value);
-            json.WriteEndArray();
-        }
+        var rates = state.Rates.Select(rate => (object?)rate).ToList();
+        var values = type == SchedulerType.ReduceLrOnPlateau
+            ? new Dictionary<object, object?>
+            {
+                ["factor"] = options.Factor,
+                ["min_lrs"] = state.Rates.Select(_ => (object?)0.0).ToList(),
+                ["patience"] = options.Patience,
+                ["verbose"] = false,
+                ["cooldown"] = 0,
+                ["cooldown_counter"] = 0,
+                ["mode"] = options.GreaterIsBetter ? "max" : "min",
+                ["threshold"] = options.Threshold,
+                ["threshold_mode"] = "rel",
+                ["best"] = state.PlateauBest,
+                ["num_bad_epochs"] = state.PlateauBadEvaluations,
+                ["mode_worse"] = options.GreaterIsBetter ? double.NegativeInfinity : double.PositiveInfinity,
+                ["eps"] = LearningRateScheduler.LeastChange,
+                ["last_epoch"] = state.LastStep,
+                ["_last_lr"] = rates,
+                ["base_lrs"] = state.InitialRates.Select(rate => (object?)rate).ToList(),
+            }
+            : new Dictionary<object, object?>
+            {
+                ["base_lrs"] = state.InitialRates.Select(rate => (object?)rate).ToList(),
+                ["last_epoch"] = state.LastStep,
+                ["verbose"] = false,
+                ["_step_count"] = state.LastStep + 1,
+                ["_get_lr_called_within_step"] = false,
+                ["_last_lr"] = rates,
+                ["lr_lambdas"] = state.Rates.Select(_ => (object?)new Dictionary<object, object?>()).ToList(),
+            };
+        TorchArchive.Save(values, Path.Combine(folder, FileName));
     }
 
-    public static SchedulerState Read(string folder, double noBest)
+    /// <summary>Reads a state that was written here or by Python.</summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="present">The state of the schedule that goes on from it, for what the file does not say.</param>
+    /// <param name="type">The form of that schedule.</param>
+    public static SchedulerState Read(string folder, SchedulerState present, SchedulerType type)
     {
         var path = Path.Combine(folder, FileName);
-        try
+        var file = TorchState.Load(path);
+        if (file.Has("num_bad_epochs") != (type == SchedulerType.ReduceLrOnPlateau))
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 4 });
-            var root = document.RootElement;
-            return new SchedulerState(
-                root.GetProperty("last_epoch").GetInt32(),
-                [.. root.GetProperty("base_lrs").EnumerateArray().Select(rate => rate.GetDouble())],
-                [.. root.GetProperty("_last_lr").EnumerateArray().Select(rate => rate.GetDouble())],
-                root.TryGetProperty("best", out var best) ? best.GetDouble() : noBest,
-                root.GetProperty("num_bad_epochs").GetInt32());
+            throw new TrainingCheckpointException(
+                path, $"it is the state of {(file.Has("num_bad_epochs") ? "a plateau" : "another")} schedule than {SnakeCase.Of(type)}. Set lr_scheduler_type to that of the run that was saved.");
         }
-        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or FileNotFoundException)
-        {
-            throw new TrainingCheckpointException(path, $"this is no state of a schedule: {error.Message}", error);
-        }
+
+        // A plateau that has never been told of an evaluation has no last rates yet.
+        var rates = file.Has("_last_lr") ? file.Numbers("_last_lr") : present.Rates;
+        var initial = file.Has("base_lrs") ? file.Numbers("base_lrs") : present.InitialRates;
+        return type == SchedulerType.ReduceLrOnPlateau
+            ? new SchedulerState(file.Count("last_epoch"), initial, rates, file.Number("best"), file.Count("num_bad_epochs"))
+            : new SchedulerState(file.Count("last_epoch"), initial, rates, present.PlateauBest, 0);
     }
 }

@@ -6,7 +6,7 @@ namespace ChatGLM.Training;
 public sealed class LearningRateScheduler
 {
     // A smaller change of the learning rate is not made (PyTorch's eps).
-    private const double LeastChange = 1e-8;
+    internal const double LeastChange = 1e-8;
 
     private readonly Optimizer _optimizer;
     private readonly SchedulerType _type;

@@ -146,7 +146,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("transformer.layers.0.attention.query_key_value.weight", CheckpointKind.ChatGLM, "first generation")]
     [InlineData("transformer.encoder.layers.0.self_attention.query_key_value.weight", CheckpointKind.ChatGLM2, "ChatGLM3-6B")]
     [InlineData("base_model.model.transformer.layers.0.attention.query_key_value.lora_A.weight", CheckpointKind.LoraAdapter, "PeftModel")]
-    [InlineData("transformer.prefix_encoder.embedding.weight", CheckpointKind.PrefixEncoder, "PreSeqLen")]
+    [InlineData("transformer.prefix_encoder.embedding.weight", CheckpointKind.PrefixEncoder, "LoadPrefix")]
     [InlineData("prompt_embeddings", CheckpointKind.PromptEmbeddings, "virtual tokens")]
     [InlineData("model.layers.0.self_attn.q_proj.weight", CheckpointKind.OtherModel, "another family")]
     [InlineData("something.else", CheckpointKind.Unknown, "something.else")]

@@ -15,12 +15,16 @@ internal static class PickleTarget
         new PickleWriter().Proto(4).Op(0x95).Number8(18).Op(']').Op(0x94).Mark().Op(0x8C).Op(2).Raw("ab"u8).Op(0x94).Op('h').Op(1).Op(0x8F).Op('e').Stop().ToArray(),
         new PickleWriter().Proto().Global("collections", "OrderedDict").Op(']').Op(0x85).Op('R').Op('}').Text("_metadata").Int(1).Op('s').Op('b').Stop().ToArray(),
         new PickleWriter().Proto().Global("_codecs", "encode").Text("é").Text("latin1").Op(0x86).Op('R').Stop().ToArray(),
+        new PickleWriter().Proto().Global("numpy.core.multiarray", "_reconstruct").Global("numpy", "ndarray").Tuple(0).Text("b").Op(0x87).Op('R').Mark().Int(1).Tuple(3)
+            .Global("numpy", "dtype").Text("u1").Op(0x89).Op(0x88).Op(0x87).Op('R').Mark().Int(3).Text("<").Op('N').Op('N').Op('N').Int(-1).Int(-1).Int(0).Op('t').Op('b').Op(0x89)
+            .Global("_codecs", "encode").Text("abc").Text("latin1").Op(0x86).Op('R').Op('t').Op('b').Stop().ToArray(),
         new PickleWriter().Mark().Op('I').Raw("01\n"u8).Op('L').Raw("123L\n"u8).Op('F').Raw("1.5\n"u8).Op('l').Op('p').Raw("7\n"u8).Op('0').Op('g').Raw("7\n"u8).Stop().ToArray(),
     ];
 
     private static readonly string[] Names =
         ["torch\nFloatStorage", "torch\nSize", "torch\nfloat16", "collections\nOrderedDict", "torch._utils\n_rebuild_tensor_v2", "torch._utils\n_rebuild_parameter",
-         "__builtin__\nset", "_codecs\nencode", "posix\nsystem", "builtins\neval", "torch\ndevice", "builtins\nbytearray"];
+         "__builtin__\nset", "_codecs\nencode", "posix\nsystem", "builtins\neval", "torch\ndevice", "builtins\nbytearray",
+         "numpy\nndarray", "numpy\ndtype", "numpy.core.multiarray\n_reconstruct", "numpy.core.multiarray\nscalar"];
 
     public static void Read(byte[] bytes)
     {

@@ -248,6 +248,20 @@ public sealed class PromptLearningTests
     }
 
     [Fact]
+    public void A_small_file_cannot_ask_for_much_memory()
+    {
+        using var folder = new TemporaryFolder();
+        var backend = new CpuBackend(new CpuBackendOptions { Threads = 1 });
+        using var model = AutoModel.FromConfig(TinyModels.Second, new ModelOptions { Backend = backend });
+        using (var peft = TinyModels.Create(2).GetPeftModel(All["prefix"]))
+            peft.SavePretrained(folder.Path);
+        ((PrefixTuningConfig)PeftConfig.FromPretrained(folder.Path) with { NumVirtualTokens = 65536 }).SavePretrained(folder.Path);
+        var bytes = backend.Memory.PeakLoanedBytes;
+        model.Invoking(m => m.LoadAdapter(folder.Path)).Should().Throw<AdapterWeightsException>().WithMessage("*[65536, 64]*[4, 64]*");
+        backend.Memory.PeakLoanedBytes.Should().Be(bytes);
+    }
+
+    [Fact]
     public void A_model_has_room_for_one_prefix()
     {
         using var prefixed = AutoModel.FromConfig(TinyModels.Second with { PreSeqLen = 3 });

@@ -14,4 +14,8 @@ internal enum PickleGlobalKind
     FrozenSet,
     Bytes,
     Storage,
+    NumpyReconstruct,
+    NumpyArray,
+    NumpyDType,
+    NumpyScalar,
 }

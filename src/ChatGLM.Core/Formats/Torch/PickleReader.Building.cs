@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 
 namespace ChatGLM.Formats;
@@ -94,6 +95,10 @@ internal ref partial struct PickleReader
             PickleGlobalKind.Set when args is [PickleSequence items] => Copy(PickleSequenceKind.Set, items),
             PickleGlobalKind.FrozenSet when args is [PickleSequence items] => Copy(PickleSequenceKind.FrozenSet, items),
             PickleGlobalKind.Bytes => Bytes(args),
+            // The array is empty yet: BUILD fills it.
+            PickleGlobalKind.NumpyReconstruct when args is [PickleGlobal { Kind: PickleGlobalKind.NumpyArray }, PickleSequence, _] => Made(new NumpyArray()),
+            PickleGlobalKind.NumpyDType when args is [string code, ..] && NumpyDType.Find(code) is { } dtype => Made(dtype),
+            PickleGlobalKind.NumpyScalar when args is [NumpyDType dtype, byte[] bytes] && bytes.Length == dtype.SizeInBytes => Scalar(dtype, bytes),
             _ => throw Damaged($"it calls {global.Kind} with arguments that do not fit"),
         });
     }
@@ -162,14 +167,43 @@ internal ref partial struct PickleReader
         return Made(Encoding.Latin1.GetBytes(text));
     }
 
+    private static object Scalar(NumpyDType dtype, byte[] bytes) => dtype.Code switch
+    {
+        "b1" => bytes[0] != 0,
+        "i1" => (long)(sbyte)bytes[0],
+        "u1" => (long)bytes[0],
+        "i2" => (long)BinaryPrimitives.ReadInt16LittleEndian(bytes),
+        "u2" => (long)BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+        "i4" => (long)BinaryPrimitives.ReadInt32LittleEndian(bytes),
+        "u4" => (long)BinaryPrimitives.ReadUInt32LittleEndian(bytes),
+        "i8" => BinaryPrimitives.ReadInt64LittleEndian(bytes),
+        "u8" => Narrow(BinaryPrimitives.ReadUInt64LittleEndian(bytes)),
+        "f2" => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
+        "f4" => (double)BinaryPrimitives.ReadSingleLittleEndian(bytes),
+        _ => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
+    };
+
     /// <summary>
-    /// BUILD sets attributes. PyTorch puts a state dict's version numbers there, which nothing here needs, so they are dropped; on any other object it
-    /// would be a way to run the object's own code.
+    /// BUILD sets attributes. PyTorch puts a state dict's version numbers there, which nothing here needs, so they are dropped; numpy the content of an array. On any other
+    /// object it would be a way to run the object's own code.
     /// </summary>
     private void Build()
     {
         var state = Pop();
-        if (_stack[Top(1)] is not PickleDict)
+        var target = _stack[Top(1)];
+        if (target is NumpyArray array)
+        {
+            Check(array.Fill(state));
+            return;
+        }
+
+        if (target is NumpyDType)
+        {
+            Check(NumpyDType.ProblemWith(state));
+            return;
+        }
+
+        if (target is not PickleDict)
             throw new UnsafePickleException(_path, "opcode Build on something other than a dict", _at - 1);
         if (state is not (null or PickleDict or PickleSequence))
             throw Damaged("a dict's attributes are no dict");

@@ -11,7 +11,7 @@ namespace ChatGLM.Formats;
 /// </summary>
 /// <remarks>
 /// Values are: null, <see cref="bool"/>, <see cref="long"/>, <see cref="BigInteger"/>, <see cref="double"/>, <see cref="string"/>, byte arrays,
-/// <see cref="PickleSequence"/>, <see cref="PickleDict"/>, <see cref="TorchTensor"/>, <see cref="Tensors.DType"/>, <see cref="TorchDevice"/>; and
+/// <see cref="PickleSequence"/>, <see cref="PickleDict"/>, <see cref="TorchTensor"/>, <see cref="Tensors.DType"/>, <see cref="TorchDevice"/>, <see cref="NumpyArray"/>; and
 /// while building, <see cref="PickleGlobal"/> and <see cref="TorchStorage"/>.
 /// </remarks>
 internal ref partial struct PickleReader
