@@ -30,8 +30,12 @@ public partial class PeftModel
 
         try
         {
+            using var ahead = new ReadAhead([.. layers.Select(l => ((Module)l.Layer).OwnParameters.First(p => p.Name == "weight").Parameter)]);
             foreach (var (path, layer) in layers)
+            {
                 layer.Merge(names, path);
+                ahead.Next();
+            }
         }
         catch
         {
