@@ -111,7 +111,7 @@ public sealed class PTuningTests : IDisposable
         var (code, _, error) = _run.Run("PTuning", [.. words, "--max_steps", "1"]);
         error.Should().BeEmpty();
         code.Should().Be(0);
-        File.Exists(_run.PathOf("out", "model.safetensors")).Should().BeTrue();
+        File.Exists(_run.PathOf("out", "pytorch_model.bin")).Should().BeTrue();
         (code, var output, _) = _run.Run("PTuning", [.. words, "--max_steps", "2"]);
         code.Should().Be(0);
         output.Should().Contain("Going on from");

@@ -105,7 +105,7 @@ public sealed class AutoTokenizerTests
     [Fact]
     public void Sample_tokenizer_opens_as_chatglm2()
     {
-        var sample = Path.Combine(SmallTokenizers.DataFolder, "..", "..", "..", "samples", "Chat", "Snapshot");
+        var sample = Path.Combine(SmallTokenizers.DataFolder, "..", "..", "..", "samples", "Snapshot");
         var tokenizer = AutoTokenizer.FromPretrained(sample);
         tokenizer.Generation.Should().Be(ChatGLMGeneration.ChatGLM2);
         tokenizer.VocabSize.Should().BeLessThanOrEqualTo(4096);
