@@ -33,13 +33,22 @@ internal static class TorchDevices
         catch (Exception error) when (error is not TorchUnavailableException && IsMissingLibrary(error))
         {
             throw new TorchUnavailableException(
-                string.Create(CultureInfo.InvariantCulture, $"libtorch cannot be loaded for {device}. Add the package TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of the same version as TorchSharp to the program; the loader said: {Innermost(error).Message}"),
+                string.Create(CultureInfo.InvariantCulture, $"libtorch cannot be loaded for {device}. Add the package TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows of the same version as TorchSharp to the program; the loader said: {FirstLine(Innermost(error).Message)}"),
                 error);
         }
     }
 
     private static bool IsMissingLibrary(Exception error) =>
         Innermost(error) is DllNotFoundException or NotSupportedException or EntryPointNotFoundException or FileNotFoundException or BadImageFormatException or global::System.Runtime.InteropServices.ExternalException;
+
+    /// <summary>TorchSharp's message is a log of all that its loader tried; it is whole in the inner exception.</summary>
+    private static string FirstLine(string message)
+    {
+        var line = message.AsSpan().TrimStart();
+        if (line.IndexOfAny('\r', '\n') is >= 0 and var end)
+            line = line[..end];
+        return line.Length <= 300 ? line.ToString() : $"{line[..300]}...";
+    }
 
     private static Exception Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error;
 }

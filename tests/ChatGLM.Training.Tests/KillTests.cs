@@ -30,33 +30,45 @@ public sealed class KillTests(ITestOutputHelper output)
 
         var expected = File.ReadAllBytes(Path.Combine(folder["whole"], TinyRun.FinalFolder, weights));
         var random = new Random(7);
-        for (var i = 0; i < times; i++)
+        var (killed, missed) = (0, 0);
+        while (killed < times)
         {
-            var at = folder[$"killed-{i}"];
+            var at = folder[$"killed-{killed}-{missed}"];
             // At a random step, and a random moment of what is done between two steps; the second time further on.
             var step = random.Next(1, 9) * 2;
-            KillWhen(at, $"*checkpoint-{step}*", random, withAdapter);
-            KillWhen(at, $"*checkpoint-{step + 2}*", random, withAdapter);
+            if (!KillWhen(at, step, random, withAdapter) || !KillWhen(at, step + 2, random, withAdapter))
+            {
+                // The run came to its end while this process waited for a processor.
+                missed++.Should().BeLessThan(times + 5, "most runs are caught");
+                continue;
+            }
+
             using (var rest = Start(at, withAdapter))
             {
                 rest.WaitForExit();
                 rest.ExitCode.Should().Be(0);
             }
 
-            output.WriteLine($"run {i}: killed at steps {step} and {step + 2}");
+            output.WriteLine($"run {killed++}: killed at steps {step} and {step + 2}");
             File.ReadAllBytes(Path.Combine(at, TinyRun.FinalFolder, weights)).Should().Equal(expected);
             Directory.EnumerateDirectories(at, ".partial-*").Should().BeEmpty();
         }
     }
 
-    private static void KillWhen(string folder, string checkpoint, Random random, bool withAdapter)
+    /// <summary>Kills a run soon after it has begun to write a checkpoint of a step; false if it got to its end first.</summary>
+    private static bool KillWhen(string folder, int step, Random random, bool withAdapter)
     {
         using var run = Start(folder, withAdapter);
         var clock = Stopwatch.StartNew();
         // Also the folder that is being written counts: then the run dies while saving.
-        while (!Directory.Exists(folder) || !Directory.EnumerateDirectories(folder, checkpoint).Any())
+        while (!Directory.Exists(folder) || !Directory.EnumerateDirectories(folder, $"*checkpoint-{step}*").Any())
         {
-            run.HasExited.Should().BeFalse("the run has to be alive when it is killed");
+            if (run.HasExited)
+            {
+                run.ExitCode.Should().Be(0, "nothing but being killed ends a run early");
+                return false;
+            }
+
             clock.Elapsed.Should().BeLessThan(TimeSpan.FromMinutes(2));
             Thread.Sleep(1);
         }
@@ -64,7 +76,7 @@ public sealed class KillTests(ITestOutputHelper output)
         Thread.Sleep(random.Next(0, 30));
         run.Kill();
         run.WaitForExit();
-        run.ExitCode.Should().NotBe(0, "it was killed before its end");
+        return run.ExitCode != 0;
     }
 
     private static Process Start(string folder, bool withAdapter) =>

@@ -4,8 +4,8 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Benchmarks.Models;
 
-/// <summary>The ceilings of the machine, measured again beside every row, because other load on it comes and goes; the best figure counts.</summary>
-internal sealed class MachineCeilings : IDisposable
+/// <summary>The ceilings of the processor and its memory.</summary>
+internal sealed class MachineCeilings : IDeviceCeilings
 {
     private readonly ColdWeights _memory;
     private readonly Measurement[] _measurements;
@@ -20,21 +20,22 @@ internal sealed class MachineCeilings : IDisposable
         Refresh();
     }
 
-    /// <summary>GB/s.</summary>
+    /// <inheritdoc/>
     public double ReadBandwidth => _best[0];
 
-    /// <summary>GFLOP/s of float32.</summary>
+    /// <inheritdoc/>
     public double Fma => _best[1];
 
-    /// <summary>GOP/s of 8-bit activations with 8-bit weights.</summary>
+    /// <inheritdoc/>
     public double Bytes => _best[2];
 
-    /// <summary>GOP/s of 8-bit activations with 4-bit weights.</summary>
+    /// <inheritdoc/>
     public double Nibbles => _best[3];
 
-    /// <summary>GFLOP/s of a large float32 product: not a ceiling, but what others are compared with.</summary>
+    /// <inheritdoc/>
     public double Gemm => _best[4];
 
+    /// <inheritdoc/>
     public void Refresh()
     {
         for (var i = 0; i < _measurements.Length; i++)
@@ -45,6 +46,7 @@ internal sealed class MachineCeilings : IDisposable
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var measurement in _measurements)

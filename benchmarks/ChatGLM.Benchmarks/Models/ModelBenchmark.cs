@@ -7,7 +7,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Benchmarks.Models;
 
 /// <summary>What a model does, timed beside the ceilings. Every figure is the best of a few rounds.</summary>
-internal sealed class ModelBenchmark(CpuBackend backend, MachineCeilings ceilings, int rounds)
+internal sealed class ModelBenchmark(Backend backend, IDeviceCeilings ceilings, int rounds)
 {
     private const int DecodedTokens = 12;
     private const int PromptTokens = 8;
@@ -87,7 +87,12 @@ internal sealed class ModelBenchmark(CpuBackend backend, MachineCeilings ceiling
         return BenchmarkRow.Time(name, load, read);
     }
 
-    private void ReadBandwidthOf(Tensor tensor) => Ceilings.ReadBandwidth.ReadAll(backend, tensor);
+    private void ReadBandwidthOf(Tensor tensor)
+    {
+        // On another device the file has been read, and copied there, when the tensor exists.
+        if (backend is CpuBackend cpu)
+            Ceilings.ReadBandwidth.ReadAll(cpu, tensor);
+    }
 
     private BenchmarkRow Train(string name, ChatGLMForConditionalGeneration model, Func<ModelInputs, ModelOutput> forward, IReadOnlyList<Tensor> parameters)
     {

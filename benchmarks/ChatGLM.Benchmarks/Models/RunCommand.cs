@@ -14,8 +14,8 @@ internal static class RunCommand
         var shape = new Option<string>("--shape") { Description = "The model's shape.", DefaultValueFactory = _ => ModelShape.ChatGLM2 };
         shape.AcceptOnlyFromAmong(ModelShape.ChatGLM2, ModelShape.ChatGLM6B, ModelShape.Small);
         var layers = new Option<int>("--layers") { Description = "Transformer layers, 28 for the whole model: every layer costs the same, so a few tell as much in less time and memory.", DefaultValueFactory = _ => 2 };
-        var device = new Option<string>("--device") { Description = "What computes.", DefaultValueFactory = _ => "cpu" };
-        device.AcceptOnlyFromAmong("cpu", "cuda");
+        var device = new Option<string>("--device") { Description = "What computes: the processor's own kernels, libtorch on the processor, or libtorch on the first GPU.", DefaultValueFactory = _ => "cpu" };
+        device.AcceptOnlyFromAmong(BenchmarkDevice.Names);
         var threads = new Option<int>("--threads") { Description = "How many threads compute; 0 for one per core.", DefaultValueFactory = _ => 0 };
         var rounds = new Option<int>("--rounds") { Description = "How often everything is measured; the best round counts.", DefaultValueFactory = _ => 3 };
         var only = new Option<string>("--only") { Description = "Measure only rows whose name contains this.", DefaultValueFactory = _ => "" };
@@ -23,29 +23,32 @@ internal static class RunCommand
         var command = new Command("run", "Decoding, prompts, training and loading of a model with random weights, beside what the machine allows.") { shape, layers, device, threads, rounds, only, json };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(device) == "cuda")
+            BenchmarkDevice opened;
+            try
             {
-                Console.Error.WriteLine("--device cuda: no backend for a GPU is part of this build, so there is nothing to measure. Use --device cpu.");
+                opened = BenchmarkDevice.Open(parsed.GetValue(device)!, parsed.GetValue(threads));
+            }
+            catch (Exception error) when (error is NotSupportedException or ChatGLMException)
+            {
+                Console.Error.WriteLine(error.Message);
                 return 2;
             }
 
-            var run = new Run(parsed.GetValue(shape)!, parsed.GetValue(layers), parsed.GetValue(threads), parsed.GetValue(rounds), parsed.GetValue(only)!);
+            var run = new Run(parsed.GetValue(shape)!, parsed.GetValue(layers), opened, parsed.GetValue(rounds), parsed.GetValue(only)!);
             run.Measure(Console.Out, parsed.GetValue(json));
             return 0;
         });
         return command;
     }
 
-    private sealed class Run(string shape, int layers, int threads, int rounds, string only)
+    private sealed class Run(string shape, int layers, BenchmarkDevice device, int rounds, string only)
     {
-        private readonly CpuBackend _backend = new(new CpuBackendOptions { Threads = threads });
-
         public void Measure(TextWriter output, FileInfo? json)
         {
             var table = new BenchmarkTable(output);
-            table.Begin($"{shape}, {layers} of 28 layers, {_backend.Pool.Threads} threads, {_backend.VectorBits}-bit vectors, integers by {_backend.IntegerPath}");
-            var ceilings = new MachineCeilings(_backend);
-            var benchmark = new ModelBenchmark(_backend, ceilings, rounds);
+            table.Begin($"{shape}, {layers} of 28 layers, {device.Description}");
+            using var ceilings = device.MeasureCeilings();
+            var benchmark = new ModelBenchmark(device.Backend, ceilings, rounds);
             Quantized(table, benchmark, 4);
             Quantized(table, benchmark, 8);
             Dense(table, benchmark, DType.Float16, "f16");
@@ -62,7 +65,6 @@ internal static class RunCommand
             table.Add(new BenchmarkRow("vnni.peak", ceilings.Bytes, "GOP/s"));
             table.Add(new BenchmarkRow("vnni.peak.int4", ceilings.Nibbles, "GOP/s"));
             table.Add(BenchmarkRow.Rate("gemm.f32", ceilings.Gemm, "GFLOP/s", ceilings.Fma));
-            ceilings.Dispose();
             table.Add(new BenchmarkRow("memory.peak", Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30), "GiB"));
             if (json is not null)
                 table.WriteJson(json);
@@ -122,8 +124,8 @@ internal static class RunCommand
 
         private ChatGLMForConditionalGeneration Make(ModelOptions options)
         {
-            _backend.Memory.Trim(); // what the model before this one left
-            return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = _backend });
+            (device.Backend as CpuBackend)?.Memory.Trim(); // what the model before this one left
+            return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = device.Backend });
         }
 
         private bool Wants(params string[] names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
