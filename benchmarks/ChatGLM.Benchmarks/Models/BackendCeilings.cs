@@ -6,9 +6,7 @@ namespace ChatGLM.Benchmarks.Models;
 /// <summary>The ceilings of a device as its own large kernels reach them: a copy for the bandwidth, square products for the arithmetic. What a device could do beyond its library does not show.</summary>
 internal sealed class BackendCeilings : IDeviceCeilings
 {
-    private const int Size = 4096;
-    private const int MemoryRows = 1 << 16;
-
+    private readonly int _size;
     private readonly Backend _backend;
     private readonly Tensor _memory;
     private readonly Tensor _square;
@@ -17,9 +15,11 @@ internal sealed class BackendCeilings : IDeviceCeilings
     public BackendCeilings(Backend backend)
     {
         _backend = backend;
-        _memory = Tensor.Full([MemoryRows, Size], 0.5, DType.BFloat16, backend);
-        _square = Tensor.Full([Size, Size], 0.01, DType.Float32, backend);
-        _half = new DenseWeight(Tensor.Full([Size, Size], 0.01, DType.BFloat16, backend));
+        // Large enough to keep a GPU busy for milliseconds; on a processor that would take minutes.
+        _size = backend.Device == Device.Cpu ? 1024 : 8192;
+        _memory = Tensor.Full([64 * _size, _size], 0.5, DType.BFloat16, backend);
+        _square = Tensor.Full([_size, _size], 0.01, DType.Float32, backend);
+        _half = new DenseWeight(Tensor.Full([_size, _size], 0.01, DType.BFloat16, backend));
         Refresh(); // warms up
         (ReadBandwidth, Fma, Gemm) = (0, 0, 0);
         Refresh();
@@ -45,9 +45,9 @@ internal sealed class BackendCeilings : IDeviceCeilings
     {
         // A copy reads and writes.
         ReadBandwidth = Math.Max(ReadBandwidth, 2 * _memory.ByteLength / 1e9 / Seconds(() => _backend.Copy(_memory)));
-        const double Operations = 2.0 * Size * Size * Size;
-        Fma = Math.Max(Fma, Operations / 1e9 / Seconds(() => _backend.Linear(_square, _half, null)));
-        Gemm = Math.Max(Gemm, Operations / 1e9 / Seconds(() => _backend.MatMul(_square, _square)));
+        var operations = 2.0 * _size * _size * _size;
+        Fma = Math.Max(Fma, operations / 1e9 / Seconds(() => _backend.Linear(_square, _half, null)));
+        Gemm = Math.Max(Gemm, operations / 1e9 / Seconds(() => _backend.MatMul(_square, _square)));
         Fma = Math.Max(Fma, Gemm);
     }
 
