@@ -15,6 +15,10 @@ internal static class ToolCommandLine
             ChatCommand.Create(console),
             GenerateCommand.Create(console),
             InfoCommand.Create(console),
+            DownloadCommand.Create(console),
+            QuantizeCommand.Create(console),
+            ConvertCommand.Create(console),
+            MergeCommand.Create(console),
             CompletionCommand.Create(console),
         };
         HelpText.AddTo(root, console);
