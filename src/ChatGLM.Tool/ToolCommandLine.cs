@@ -14,11 +14,15 @@ internal static class ToolCommandLine
         {
             ChatCommand.Create(console),
             GenerateCommand.Create(console),
+            ServeCommand.Create(console),
             InfoCommand.Create(console),
             DownloadCommand.Create(console),
             QuantizeCommand.Create(console),
             ConvertCommand.Create(console),
             MergeCommand.Create(console),
+            TrainCommand.Create(console),
+            EvaluateCommand.Create(console),
+            BenchCommand.Create(console),
             CompletionCommand.Create(console),
         };
         HelpText.AddTo(root, console);

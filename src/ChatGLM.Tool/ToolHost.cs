@@ -33,9 +33,11 @@ internal static class ToolHost
             await console.Out.FlushAsync(CancellationToken.None);
             return code;
         }
-        catch (OperationCanceledException) when (console.Interruption.Token.IsCancellationRequested)
+        catch (OperationCanceledException stopped) when (console.Interruption.Token.IsCancellationRequested)
         {
-            return Fail(console.Interruption.ExitCode, "Stopped.", nameof(OperationCanceledException));
+            // A trainer says where it stopped; the runtime has nothing to say.
+            var message = stopped is TaskCanceledException || stopped.Message == new OperationCanceledException().Message ? "Stopped." : stopped.Message;
+            return Fail(console.Interruption.ExitCode, message, nameof(OperationCanceledException));
         }
         catch (IOException error) when (!OperatingSystem.IsWindows() && (error.HResult == BrokenPipeError || error.InnerException?.HResult == BrokenPipeError))
         {

@@ -1,18 +1,19 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using ChatGLM.Tool.Terminal;
 
 namespace ChatGLM.Tool;
 
 /// <summary>What is said to a command line that cannot be understood.</summary>
-internal static class UsageText
+internal static partial class UsageText
 {
     /// <summary>Says what is wrong and where to look; without a command, what commands there are.</summary>
     /// <returns>The exit code.</returns>
     public static int Write(ParseResult parsed, ToolConsole console, bool isJson)
     {
         var command = parsed.CommandResult.Command;
-        var problems = parsed.Errors.Select(error => error.Message).Distinct().ToList();
+        var problems = parsed.Errors.Select(error => Plain(error.Message)).Distinct().ToList();
         var isBare = parsed.UnmatchedTokens.Count == 0 && command.Subcommands.Count > 0 && command.Action is null;
         if (isBare)
             problems = [$"'{Path(command)}' needs a command."];
@@ -41,13 +42,28 @@ internal static class UsageText
     /// <summary>Where to read about the flags of a command line.</summary>
     public static string Hint(IReadOnlyList<string> args) => $"chatglm {string.Join("", args.TakeWhile(word => word.Length > 0 && word.All(char.IsAsciiLetterLower)).Take(2).Select(word => word + " "))}--help lists the flags.";
 
+    /// <summary>System.CommandLine names the type that a value should have as the runtime does.</summary>
+    private static string Plain(string message) => UnparsedValue().Match(message) is { Success: true } match
+        ? $"{match.Groups[2].Value}: expected {(match.Groups[3].Value switch
+        {
+            var type when type.Contains("Int", StringComparison.Ordinal) => "a whole number",
+            var type when type.Contains("Double", StringComparison.Ordinal) || type.Contains("Single", StringComparison.Ordinal) => "a number",
+            var type when type.Contains("Boolean", StringComparison.Ordinal) => "true or false",
+            _ => "another value",
+        })}, found '{match.Groups[1].Value}'."
+        : message;
+
+    [GeneratedRegex("^Cannot parse argument '(.*)' for (?:option|command) '(.*)' as expected type '(.*)'")]
+    private static partial Regex UnparsedValue();
+
     private static string Unknown(Command command, string word)
     {
         var nearest = command.Subcommands.Where(sub => !sub.Hidden).Select(sub => (sub.Name, Distance: Distance(sub.Name, word))).MinBy(sub => sub.Distance);
         return $"There is no command '{word}'{(nearest.Distance <= 2 ? $". Is '{nearest.Name}' meant?" : $": expected one of {string.Join(", ", command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name))}.")}";
     }
 
-    private static string Path(Command command)
+    /// <summary>The words that call a command.</summary>
+    public static string Path(Command command)
     {
         var names = new List<string>();
         for (Symbol? at = command; at is Command and not RootCommand; at = at.Parents.FirstOrDefault())

@@ -199,7 +199,7 @@ internal sealed class ChatLoop : IDisposable
         using var answering = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // Where nobody types, Ctrl+C ends the run and not one answer of many.
         using var intercepted = _isTyped ? _console.Interruption.Intercept(answering.Cancel) : null;
-        var options = new ChatOptions { Generation = _generation, GuardInvalidScores = true, Role = role ?? (AwaitedTool is null ? ChatRole.User : ChatRole.Observation) };
+        var options = new ChatOptions { Generation = _generation, GuardInvalidScores = true, Processors = _settings.Processors, Role = role ?? (AwaitedTool is null ? ChatRole.User : ChatRole.Observation) };
         var clock = Stopwatch.StartNew();
         TimeSpan? first = null;
         try

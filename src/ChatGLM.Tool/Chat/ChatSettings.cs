@@ -21,6 +21,9 @@ internal sealed record ChatSettings
     /// <summary>What the command line changes of the model's options.</summary>
     public required Func<GenerationConfig, GenerationConfig> Configure { get; init; }
 
+    /// <summary>What has a say in the choice of tokens besides: tests make a model say what they want.</summary>
+    public IReadOnlyList<LogitsProcessor> Processors { get; init; } = [];
+
     /// <summary>Whether answers are JSON lines.</summary>
     public bool IsJson { get; init; }
 }

@@ -19,9 +19,9 @@ internal static class MergeRun
         using var opened = await OpenedModel.OpenAsync(settings, progress, cancellationToken);
         if (opened.Peft is not { } peft)
             throw new UsageException("A P-Tuning v2 prefix puts keys and values before the text, which no weight can hold. Use it with --adapter.");
-        progress.Report(new ProgressReport("merging", 0, 1, "models"));
+        progress.Report(new ProgressReport("merging", 0, 0, ""));
         var merged = await Task.Run(() => peft.MergeAndUnload(), cancellationToken);
-        progress.Report(new ProgressReport("merging", 1, 1, "models"));
+        progress.Report(new ProgressReport("merging", 1, 1, ""));
         cancellationToken.ThrowIfCancellationRequested();
         var bytes = merged.NamedParameters().Sum(parameter => parameter.Parameter.ByteLength);
         var partial = $"{destination}.partial-{Environment.ProcessId}";

@@ -4,7 +4,7 @@ namespace ChatGLM.Tool.Terminal;
 /// <param name="Phase">What is going on, such as <c>downloading</c>. Each phase has a bar of its own.</param>
 /// <param name="Done">How much is done.</param>
 /// <param name="Total">How much there is; 0 if that is not known.</param>
-/// <param name="Unit">What is counted: <c>bytes</c>, or a plural such as <c>rows</c>.</param>
+/// <param name="Unit">What is counted: <c>bytes</c>, a plural such as <c>rows</c>, or nothing that is worth showing (empty).</param>
 /// <param name="PerSecond">The rate of late; null to compute it from the start of the phase.</param>
 /// <param name="Remaining">The time left; null to compute it from the rate.</param>
 /// <param name="Detail">What else there is to see, such as the name of a file.</param>

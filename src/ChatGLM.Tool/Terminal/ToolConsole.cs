@@ -41,7 +41,11 @@ internal sealed class ToolConsole
     public IAnsiConsole Output => field ??= Create(Out, IsOutputRedirected);
 
     /// <summary>Colours and bars on the error output.</summary>
-    public IAnsiConsole Messages => field ??= Create(Error, IsErrorRedirected);
+    public IAnsiConsole Messages
+    {
+        get => field ??= Create(Error, IsErrorRedirected);
+        init;
+    }
 
     /// <summary>The console of the process.</summary>
     public static ToolConsole OfProcess()

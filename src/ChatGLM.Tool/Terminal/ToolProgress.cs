@@ -13,6 +13,9 @@ namespace ChatGLM.Tool.Terminal;
 internal sealed class ToolProgress : IDisposable
 {
     private static readonly TimeSpan LineInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>What is over sooner is not worth a line in a log.</summary>
+    private static readonly TimeSpan LineDelay = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan JsonInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly ToolConsole _console;
@@ -48,11 +51,11 @@ internal sealed class ToolProgress : IDisposable
                     (_bars ??= new Bars(_console.Messages)).Show(complete);
                     break;
                 case ProgressStyle.Json:
-                    if (phase.IsDue(JsonInterval, report))
+                    if (phase.IsDue(TimeSpan.Zero, JsonInterval, report))
                         JsonLine.Write(_console.Error, Json(complete));
                     break;
                 default:
-                    if (phase.IsDue(LineInterval, report))
+                    if (phase.IsDue(LineDelay, LineInterval, report))
                         _console.Error.WriteLine(Line(complete));
                     break;
             }
@@ -78,6 +81,8 @@ internal sealed class ToolProgress : IDisposable
     private static string Numbers(in ProgressReport report)
     {
         var parts = new List<string>();
+        if (report.Unit.Length == 0)
+            return report.Detail ?? "";
         if (report.Total > 0)
         {
             parts.Add(report.Unit == "bytes"
@@ -129,10 +134,12 @@ internal sealed class ToolProgress : IDisposable
             return seconds > 0.2 && done > _first ? (done - _first) / seconds : null;
         }
 
-        /// <summary>The first word, one in every interval, and the last.</summary>
-        public bool IsDue(TimeSpan interval, in ProgressReport report)
+        /// <summary>The first word after a while, one in every interval, and the last.</summary>
+        public bool IsDue(TimeSpan delay, TimeSpan interval, in ProgressReport report)
         {
             var isComplete = report.Total > 0 && report.Done >= report.Total;
+            if (_shown == 0 && Stopwatch.GetElapsedTime(_start) < delay)
+                return false;
             var isDue = _shown == 0 || (isComplete && !_isComplete) || (!isComplete && Stopwatch.GetElapsedTime(_shown) >= interval);
             _isComplete = isComplete;
             if (isDue)
