@@ -61,11 +61,11 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
             _display = ProgressDisplay.TryOpen(_console);
     }
 
-    /// <summary>A console breaks long lines at words; a file keeps them whole.</summary>
+    /// <summary>A console breaks long lines at words, and the lines fill its width: they are drawn over the bars, which move down. A file keeps lines whole.</summary>
     private void Write(string line)
     {
         if (_console.Profile.Out.IsTerminal)
-            _console.WriteLine(line);
+            _console.Write(new Padder(new Text(line), new Padding(0)).Expand());
         else
             _console.Profile.Out.Writer.WriteLine(line);
     }
