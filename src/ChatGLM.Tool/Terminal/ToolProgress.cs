@@ -98,7 +98,7 @@ internal sealed class ToolProgress : IDisposable
             parts.Add(Quantity.Of(report.Done, report.Unit));
         }
 
-        if (report.PerSecond is > 0 and var rate)
+        if (report.PerSecond is { } rate && (report.Unit == "bytes" || rate >= 1))
             parts.Add(report.Unit == "bytes" || rate >= 10 ? $"{Quantity.Of(rate, report.Unit)}/s" : string.Create(CultureInfo.InvariantCulture, $"{rate:0.0} {report.Unit}/s"));
         if (report.Remaining is { } remaining && report.Done < report.Total)
             parts.Add($"{Quantity.Time(remaining)} left");
