@@ -84,13 +84,16 @@ internal sealed class DecodingSession : IDecodingSession
             _cache.Dispose();
     }
 
-    /// <summary>The buffers of a token, made when the first one comes and when the number of rows changes.</summary>
+    /// <summary>The buffers of a token, made when the first one comes and when the number of rows changes; null where tokens go through ordinary passes.</summary>
     private TokenPass? PassOf(int rows)
     {
-        if (_pass?.Rows == rows)
-            return _pass;
-        _pass?.Dispose();
-        return _pass = _model.CreateTokenPass(rows);
+        if (_pass is not null && (_pass.Rows != rows || _model.Training))
+        {
+            _pass.Dispose();
+            _pass = null;
+        }
+
+        return _pass ??= _model.CreateTokenPass(rows);
     }
 
     private void Feed(ModelInputs inputs)
