@@ -31,7 +31,9 @@ internal sealed partial class CheckpointWeights
             return table;
         if (Contains(name))
             return GetLinear(name, table.OutFeatures, table.InFeatures, (_, _) => { });
-        return Take(groups.Quantize(PathOf(name), dense.Tensor));
+        var weight = groups.Quantize(PathOf(name), dense.Tensor);
+        dense.Tensor.ReleasePages(); // the embedding reads a row of them for a token
+        return Take(weight);
     }
 
     private static string PathOf(string name) => name.EndsWith(WeightSuffix, StringComparison.Ordinal) ? name[..^WeightSuffix.Length] : name;
@@ -104,14 +106,16 @@ internal sealed partial class CheckpointWeights
         return part;
     }
 
-    /// <summary>Of the dense weights no more than this one is in memory; where the file is mapped, none is.</summary>
+    /// <summary>Of the dense weights no more than this one is in memory: pages of a mapped file count too, until they are released.</summary>
     private LinearWeight QuantizeWhileLoading(CheckpointEntry entry, string path, int outFeatures, int inFeatures)
     {
         // In the file's own type: rounding to another one first would cost precision and gain nothing.
         using var dense = Read(entry, [outFeatures, inFeatures], null);
         if (dense is null)
             return new DenseWeight(Placeholder([outFeatures, inFeatures]));
-        return Take(quantizer!.Quantize(path, dense));
+        var weight = quantizer!.Quantize(path, dense);
+        dense.ReleasePages();
+        return Take(weight);
     }
 
     private string WhyInteger(CheckpointEntry entry) => checkpoint.Entries.ContainsKey($"{entry.Name}_scale")

@@ -69,6 +69,7 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
         {
             using var stored = tensor;
             tensor = Backend.Cast(stored, wanted);
+            stored.ReleasePages();
         }
 
         tensor.RequiresGrad = true;
