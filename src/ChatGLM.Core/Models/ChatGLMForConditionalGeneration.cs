@@ -79,6 +79,10 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
     /// <param name="pastTokens">Tokens that the cache holds already, without a soft prompt.</param>
     internal abstract DecodingState StartDecoding(ModelInputs prompt, int pastTokens);
 
+    /// <summary>Masks and positions of a prompt and what will follow it, for passes over pages.</summary>
+    /// <param name="prompt">The ids.</param>
+    internal abstract SequencePositions PositionsOf(ReadOnlySpan<int> prompt);
+
     /// <summary>What stands before a row's first token now.</summary>
     internal StandingPrompt Prompt => Transformer.Prompt;
 }

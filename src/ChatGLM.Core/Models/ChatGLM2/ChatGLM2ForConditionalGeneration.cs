@@ -21,5 +21,7 @@ internal sealed class ChatGLM2ForConditionalGeneration : ChatGLMForConditionalGe
 
     internal override bool CanContinueFromCache => true;
 
+    internal override SequencePositions PositionsOf(ReadOnlySpan<int> prompt) => CausalPositions.Instance;
+
     internal override DecodingState StartDecoding(ModelInputs prompt, int pastTokens) => CausalDecodingState.After(prompt, pastTokens);
 }

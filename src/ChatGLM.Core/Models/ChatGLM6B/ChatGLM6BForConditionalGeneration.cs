@@ -37,6 +37,8 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
     // A context that grows changes the keys of all of it: everything attends to everything.
     internal override bool CanContinueFromCache => false;
 
+    internal override SequencePositions PositionsOf(ReadOnlySpan<int> prompt) => new BlockPositions(prompt, (ChatGLM6BConfig)Config, _transformer.Value.Masks);
+
     internal override DecodingState StartDecoding(ModelInputs prompt, int pastTokens) => pastTokens == 0
         ? BlockDecodingState.After(prompt, (ChatGLM6BConfig)Config, _transformer.Value.Masks)
         : throw new ModelInputException(nameof(ModelInputs.PastKeyValues), "ChatGLM-6B's context attends to itself in both directions, so a prompt cannot continue from a cache.");
