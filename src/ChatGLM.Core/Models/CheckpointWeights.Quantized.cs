@@ -101,7 +101,7 @@ internal partial class CheckpointWeights
         return part;
     }
 
-    /// <summary>Of the dense weights no more than this one is in memory; where the file is mapped, none is.</summary>
+    /// <summary>Of the dense weights no more than this one is in memory: pages of a mapped file count too, until they are released.</summary>
     private LinearWeight QuantizeWhileLoading(CheckpointEntry entry, string path, int outFeatures, int inFeatures)
     {
         // In the file's own type: rounding to another one first would cost precision and gain nothing.

@@ -61,13 +61,20 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
             _display = ProgressDisplay.TryOpen(_console);
     }
 
-    /// <summary>A console breaks long lines at words, and the lines fill its width: they are drawn over the bars, which move down. A file keeps lines whole.</summary>
+    /// <summary>
+    /// A terminal breaks long lines at words; a file keeps them whole. The bar clears one line for what is written above it: of a text of two lines the second would stand over what is left of the bar.
+    /// </summary>
     private void Write(string line)
     {
         if (_console.Profile.Out.IsTerminal)
-            _console.Write(new Padder(new Text(line), new Padding(0)).Expand());
+        {
+            foreach (var part in ProgressText.Lines(line, _console.Profile.Width))
+                _console.WriteLine(part);
+        }
         else
+        {
             _console.Profile.Out.Writer.WriteLine(line);
+        }
     }
 
     private void EndPrediction()
