@@ -86,6 +86,7 @@ public sealed class DownloadTests : IDisposable
         _hub.BytesPerSecond = 3_000_000;
         _tool.Watch = (console, inner) => new PressingWriter(inner, "\"done\":", () => Task.Delay(500).ContinueWith(_ => console.Interruption.Press()));
         (await _tool.RunAsync(["download", "org/demo", "--json", .. From])).Should().Be(130, "{0}", _tool.Error);
+        _tool.Error.Should().Contain("What has arrived is kept");
         Directory.GetFiles(_tool.PathOf("cache"), "*.incomplete", SearchOption.AllDirectories).Should().NotBeEmpty();
         _tool.Watch = null;
         _hub.BytesPerSecond = 0;

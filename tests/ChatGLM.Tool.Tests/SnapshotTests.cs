@@ -51,6 +51,7 @@ public sealed class SnapshotTests : IDisposable
         Directory.Exists(_tool.PathOf("new")).Should().BeFalse();
         Directory.GetFileSystemEntries(_tool.Folder).Should().BeEmpty();
         _tool.Output.Should().BeEmpty();
+        _tool.Error.Should().Contain("Stopped. Nothing of the new snapshot is left.");
     }
 
     [Fact]

@@ -11,7 +11,7 @@ internal static class BenchCommand
 {
     public static Command Create(ToolConsole console)
     {
-        var prompts = new Option<int[]>("--prompt-tokens", "-p") { HelpName = "number", Description = "Measure a prompt of so many tokens. May be given several times. Default: 512, or less if the model takes less.", AllowMultipleArgumentsPerToken = true };
+        var prompts = new Option<int[]>("--prompt-tokens", "-p") { HelpName = "number", Description = "Measure a prompt of so many tokens. May be given several times. Default: 512, or half of what the model takes.", AllowMultipleArgumentsPerToken = true };
         var newTokens = new Option<int>("--new-tokens", "-n") { HelpName = "number", Description = "Measure so many tokens, one by one; 0 for none.", DefaultValueFactory = _ => 32 };
         var repetitions = new Option<int>("--repetitions", "-r") { HelpName = "number", Description = "How often each is measured.", DefaultValueFactory = _ => 3 };
         foreach (var (option, least) in new (Option, int)[] { (prompts, 4), (newTokens, 0), (repetitions, 1) })
@@ -28,7 +28,7 @@ internal static class BenchCommand
         var output = new OutputFlags().AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var lengths = parsed.GetValue(prompts) is { Length: > 0 } given ? given.Distinct().ToArray() : [512];
+            var lengths = (parsed.GetValue(prompts) ?? []).Distinct().ToArray();
             BenchReport report;
             using (var progress = output.Progress(parsed, console))
                 report = await new BenchRun(model.Read(parsed), new BenchSettings(lengths, parsed.GetValue(newTokens), parsed.GetValue(repetitions)), progress).RunAsync(cancellationToken);

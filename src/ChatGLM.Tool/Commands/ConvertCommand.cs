@@ -23,7 +23,8 @@ internal static class ConvertCommand
             {
                 var shown = progress.As<SnapshotProgress>(at => new ProgressReport("converting", at.DoneBytes, at.TotalBytes, "bytes"));
                 DType? type = parsed.GetValue(dtype) is { } name ? Enum.Parse<DType>(name, ignoreCase: true) : null;
-                report = await SnapshotConverter.ConvertAsync(snapshot.Source(parsed), snapshot.Destination(parsed), type, snapshot.Read(parsed, progress), shown, cancellationToken);
+                report = await SnapshotConverter.ConvertAsync(snapshot.Source(parsed), snapshot.Destination(parsed), type, snapshot.Read(parsed, progress), shown, cancellationToken)
+                    .Leaves(SnapshotText.NothingLeft, cancellationToken);
             }
 
             SnapshotText.Write(console, output.IsJson(parsed), report, "Converted");

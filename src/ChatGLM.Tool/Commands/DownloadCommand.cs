@@ -43,7 +43,8 @@ internal static class DownloadCommand
             {
                 var shown = progress.As<HubProgress>(at => SnapshotFinder.Report(last = at));
                 using var client = new HubClient(from.Options with { Progress = shown, MaxWorkers = parsed.GetValue(workers) });
-                folder = await client.SnapshotDownloadAsync(parsed.GetValue(repo)!, from.Revision, Parts.First(part => part.Name == parsed.GetValue(parts)).Parts, cancellationToken);
+                folder = await client.SnapshotDownloadAsync(parsed.GetValue(repo)!, from.Revision, Parts.First(part => part.Name == parsed.GetValue(parts)).Parts, cancellationToken)
+                    .Leaves("What has arrived is kept; the same command goes on from there.", cancellationToken);
             }
 
             if (output.IsJson(parsed))

@@ -34,7 +34,8 @@ internal static class MergeCommand
             var clock = Stopwatch.StartNew();
             MergeReport report;
             using (var progress = flags.Progress(parsed, console))
-                report = await MergeRun.RunAsync(settings, parsed.GetValue(output)!, new SaveOptions { MaxShardSize = ByteSize.Parse(parsed.GetValue(shardSize)!)!.Value.ToString(CultureInfo.InvariantCulture) }, progress, cancellationToken);
+                report = await MergeRun.RunAsync(settings, parsed.GetValue(output)!, new SaveOptions { MaxShardSize = ByteSize.Parse(parsed.GetValue(shardSize)!)!.Value.ToString(CultureInfo.InvariantCulture) }, progress, cancellationToken)
+                    .Leaves(SnapshotText.NothingLeft, cancellationToken);
             if (flags.IsJson(parsed))
             {
                 JsonLine.Write(console.Out, new JsonObject

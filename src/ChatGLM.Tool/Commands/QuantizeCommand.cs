@@ -36,9 +36,10 @@ internal static class QuantizeCommand
                 var options = snapshot.Read(parsed, progress);
                 var shown = progress.As<SnapshotProgress>(at => new ProgressReport("quantizing", at.DoneBytes, at.TotalBytes, "bytes"));
                 var quantization = new QuantizationConfig { Bits = parsed.GetValue(bits), GroupSize = parsed.GetValue(groupSize), Sym = !parsed.GetValue(minimum), HeadBits = parsed.GetValue(headBits) };
-                report = parsed.GetValue(published)
-                    ? await SnapshotQuantizer.QuantizeAsync(snapshot.Source(parsed), snapshot.Destination(parsed), parsed.GetValue(bits), options, shown, cancellationToken)
-                    : await SnapshotQuantizer.QuantizeAsync(snapshot.Source(parsed), snapshot.Destination(parsed), quantization, options, shown, cancellationToken);
+                var writing = parsed.GetValue(published)
+                    ? SnapshotQuantizer.QuantizeAsync(snapshot.Source(parsed), snapshot.Destination(parsed), parsed.GetValue(bits), options, shown, cancellationToken)
+                    : SnapshotQuantizer.QuantizeAsync(snapshot.Source(parsed), snapshot.Destination(parsed), quantization, options, shown, cancellationToken);
+                report = await writing.Leaves(SnapshotText.NothingLeft, cancellationToken);
             }
 
             SnapshotText.Write(console, output.IsJson(parsed), report, "Quantized");

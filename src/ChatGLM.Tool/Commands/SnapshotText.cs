@@ -8,6 +8,9 @@ namespace ChatGLM.Tool.Commands;
 /// <summary>What is said of a snapshot that was written.</summary>
 internal static class SnapshotText
 {
+    /// <summary>What a run leaves that was stopped.</summary>
+    public const string NothingLeft = "Nothing of the new snapshot is left.";
+
     public static void Write(ToolConsole console, bool isJson, SnapshotReport report, string verb)
     {
         if (isJson)

@@ -10,6 +10,6 @@ namespace ChatGLM.Tool.Measuring;
 /// <param name="LoadSeconds">From its name to a model in memory, without a download.</param>
 /// <param name="Rows">The measurements.</param>
 /// <param name="ReadBytesPerSecond">The read bandwidth, measured between the repetitions: the best.</param>
-/// <param name="PeakMemoryBytes">The most memory that the process has had, mapped weights included.</param>
+/// <param name="PeakMemoryBytes">The most memory that the process has had with the model at work, mapped weights included.</param>
 internal sealed record BenchReport(
     string Model, string Format, long Parameters, long WeightBytes, long BytesPerToken, int Threads, double LoadSeconds, IReadOnlyList<BenchRow> Rows, double ReadBytesPerSecond, long PeakMemoryBytes);

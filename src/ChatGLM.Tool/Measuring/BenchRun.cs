@@ -12,7 +12,8 @@ namespace ChatGLM.Tool.Measuring;
 internal sealed class BenchRun(ModelSettings model, BenchSettings settings, ToolProgress progress)
 {
     private const int DecodingPrompt = 8;
-    private const long BandwidthBytes = 256L << 20;
+    private const int UsualPrompt = 512;
+    private const long BandwidthBytes = 512L << 20;
 
     public async Task<BenchReport> RunAsync(CancellationToken cancellationToken)
     {
@@ -20,27 +21,31 @@ internal sealed class BenchRun(ModelSettings model, BenchSettings settings, Tool
         using var opened = await OpenedModel.OpenAsync(model, progress, cancellationToken, needsTokenizer: false);
         var load = clock.Elapsed.TotalSeconds;
         var limit = opened.Model.Config.MaxPositions;
-        if (settings.PromptTokens.Append(DecodingPrompt + settings.NewTokens).Max() is var most && most >= limit)
+        IReadOnlyList<int> lengths = settings.PromptTokens.Count > 0 ? settings.PromptTokens : [Math.Min(UsualPrompt, limit / 2)];
+        if (lengths.Append(DecodingPrompt + settings.NewTokens).Max() is var most && most >= limit)
             throw new UsageException($"The model takes {limit} tokens, and {most} are to be measured. Give smaller numbers.");
-        return await Task.Run(() => Measure(opened, load, cancellationToken), cancellationToken);
+        return await Task.Run(() => Measure(opened, load, lengths, cancellationToken), cancellationToken);
     }
 
-    private BenchReport Measure(OpenedModel opened, double load, CancellationToken cancellationToken)
+    private BenchReport Measure(OpenedModel opened, double load, IReadOnlyList<int> lengths, CancellationToken cancellationToken)
     {
         var threads = model.Threads == 0 ? Environment.ProcessorCount : model.Threads;
         var linears = opened.Model.NamedModules().Select(named => named.Module).OfType<Linear>().ToList();
         var bytesPerToken = linears.Sum(linear => linear.Weight.Tensors.Sum(part => part.Tensor.ByteLength));
-        var (prompts, decoded, bandwidth) = (settings.PromptTokens.ToDictionary(tokens => tokens, _ => new List<double>()), new List<double>(), 0.0);
-        var (done, total) = (0, settings.Repetitions * (settings.PromptTokens.Count + (settings.NewTokens > 0 ? 1 : 0)));
+        var (prompts, decoded, prompt, bandwidth) = (lengths.ToDictionary(tokens => tokens, _ => new List<double>()), new List<double>(), double.PositiveInfinity, 0.0);
+        var (done, total) = (0, settings.Repetitions * (lengths.Count + (settings.NewTokens > 0 ? 1 : 0)));
+        // The first passes page the weights in and compile the code. They take all the memory that the others do, and the memory that is read below is not yet there.
+        progress.Report(new ProgressReport("warming up", 0, 0, ""));
+        Generate(opened.Model, lengths.Append(DecodingPrompt).Max(), 2, cancellationToken);
+        var peak = PeakMemory();
+        progress.Report(new ProgressReport("warming up", 1, 1, ""));
         using (var memory = new ReadBandwidth(threads, BandwidthBytes))
         {
             memory.Measure();
-            // The first pass pages the weights in and compiles the code.
-            Generate(opened.Model, DecodingPrompt, 2, cancellationToken);
             for (var round = 0; round < settings.Repetitions; round++)
             {
                 bandwidth = Math.Max(bandwidth, memory.Measure());
-                foreach (var tokens in settings.PromptTokens)
+                foreach (var tokens in lengths)
                 {
                     prompts[tokens].Add(tokens / Generate(opened.Model, tokens, 1, cancellationToken));
                     progress.Report(new ProgressReport("measuring", ++done, total, "measurements"));
@@ -48,22 +53,26 @@ internal sealed class BenchRun(ModelSettings model, BenchSettings settings, Tool
 
                 if (settings.NewTokens == 0)
                     continue;
-                // What the prompt takes is measured by itself and taken away, and with it the first token.
-                var prompt = Generate(opened.Model, DecodingPrompt, 1, cancellationToken);
-                var all = Generate(opened.Model, DecodingPrompt, 1 + settings.NewTokens, cancellationToken);
-                decoded.Add(settings.NewTokens / Math.Max(all - prompt, 1e-9));
+                // What the prompt takes, and with it the first token, is measured by itself and taken away: the least, or an unlucky prompt would make a lucky answer.
+                prompt = Math.Min(prompt, Generate(opened.Model, DecodingPrompt, 1, cancellationToken));
+                decoded.Add(Generate(opened.Model, DecodingPrompt, 1 + settings.NewTokens, cancellationToken));
                 progress.Report(new ProgressReport("measuring", ++done, total, "measurements"));
             }
 
             bandwidth = Math.Max(bandwidth, memory.Measure());
         }
 
-        var rows = settings.PromptTokens.Select(tokens => new BenchRow($"pp{tokens}", tokens, prompts[tokens], null)).ToList();
+        var rows = lengths.Select(tokens => new BenchRow($"pp{tokens}", tokens, prompts[tokens], null)).ToList();
         if (settings.NewTokens > 0)
-            rows.Add(new BenchRow($"tg{settings.NewTokens}", settings.NewTokens, decoded, bandwidth / bytesPerToken));
-        using var process = Process.GetCurrentProcess();
+            rows.Add(new BenchRow($"tg{settings.NewTokens}", settings.NewTokens, [.. decoded.Select(seconds => settings.NewTokens / Math.Max(seconds - prompt, 1e-9))], bandwidth / bytesPerToken));
         return new BenchReport(
-            opened.Name, Format(opened.Model), ParameterCount.Of(opened.Model.Config).Total, opened.Model.LoadReport?.Bytes ?? 0, bytesPerToken, threads, load, rows, bandwidth, process.PeakWorkingSet64);
+            opened.Name, Format(opened.Model), ParameterCount.Of(opened.Model.Config).Total, opened.Model.LoadReport?.Bytes ?? 0, bytesPerToken, threads, load, rows, bandwidth, peak);
+    }
+
+    private static long PeakMemory()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
     }
 
     /// <summary>The seconds from a prompt to a number of tokens; nothing ends it before.</summary>
