@@ -32,11 +32,19 @@ internal static class CeilingsCommand
     {
         foreach (var format in new Tensors.GroupQuantization[] { new(4, 32), new(4, 64), new(4, 128), new(4, 32, HasMinimum: true), new(8, 32), new(8, 128) })
         {
-            var name = $"int{format.Bits}g{format.GroupSize}{(format.HasMinimum ? "m" : "")}";
-            yield return new QuantizedLinearMeasurement($"matvec.{name}", backend, dense, format, rows: 1);
-            yield return new QuantizedLinearMeasurement($"linear4.{name}", backend, dense, format, rows: 4);
-            yield return new QuantizedLinearMeasurement($"linear128.{name}", backend, dense, format, rows: 128);
+            foreach (var row in Quantized($"int{format.Bits}g{format.GroupSize}{(format.HasMinimum ? "m" : "")}", matrix => backend.Quantize(matrix, format)))
+                yield return row;
         }
+
+        foreach (var bits in new[] { 4, 8 })
+        {
+            var format = new Tensors.RowQuantization(bits, Tensors.DType.Float16, DividesByStoredScale: false);
+            foreach (var row in Quantized($"int{bits}row", matrix => backend.Quantize(matrix, format)))
+                yield return row;
+        }
+
+        IEnumerable<Measurement> Quantized(string name, Func<Tensors.Tensor, Tensors.LinearWeight> quantize) =>
+            new[] { 1, 4, 128, 512 }.Select(rows => new QuantizedLinearMeasurement(rows == 1 ? $"matvec.{name}" : $"linear{rows}.{name}", backend, dense, quantize, rows));
     }
 
     private static IReadOnlyList<ResultRow> Measure(Tensors.CpuBackendOptions options, int rounds, string filter)

@@ -47,6 +47,126 @@ public class QuantizedLinearTests
 
     [Theory]
     [MemberData(nameof(WidthsAndBits))]
+    public void LinearInference_gives_the_bits_of_the_witness_for_any_number_of_threads(int vectorBits, int bits)
+    {
+        // Several segments of 512 columns besides, the last one of them whole, just begun and nearly whole.
+        foreach (var (rows, outputs, inputs) in EvenSizes(bits).Concat([(1, 9, 512), (1, 21, 1026), (2, 6, 1022), (4, 8, 1536), (9, 33, 514), (14, 40, 1024)]))
+        {
+            foreach (var scaleType in ScaleTypes)
+            {
+                var x = MatrixData.Random(_witness, [rows, inputs], seed: 1);
+                var w = RandomWeight(_witness, outputs, inputs, bits, scaleType);
+                var bias = scaleType == DType.BFloat16 ? null : MatrixData.Random(_witness, [outputs], scaleType, seed: 3);
+                var expected = _witness.LinearInference(x, w, bias);
+                foreach (var threads in new[] { 1, 3 })
+                {
+                    var cpu = MatrixData.Cpu(vectorBits, threads);
+                    ShouldBeEqual(cpu.LinearInference(x.On(cpu), On(w, cpu), bias?.On(cpu)), expected);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(4)]
+    public void Large_products_without_a_gradient_are_the_same_bits_on_every_width_and_for_any_number_of_threads_and_rows(int bits)
+    {
+        // Large enough for many tasks, several segments and blocks of outputs.
+        foreach (var (rows, outputs, inputs) in new[] { (1, 2003, 1100), (6, 900, 2050), (150, 1330, 1700) })
+        {
+            byte[]? expected = null;
+            foreach (var width in MatrixData.VectorBits)
+            {
+                foreach (var threads in new[] { 1, 2, 5 })
+                {
+                    var cpu = MatrixData.Cpu(width, threads);
+                    var w = RandomWeight(cpu, outputs, inputs, bits, DType.Float16);
+                    var x = MatrixData.Random(cpu, [rows, inputs], seed: 1);
+                    var actual = Bytes(cpu.LinearInference(x, w, null));
+                    expected ??= actual;
+                    actual.AsSpan().SequenceEqual(expected).Should().BeTrue($"{width} bits on {threads} threads at {rows} x {outputs} x {inputs}");
+                    var last = cpu.LinearInference(cpu.Slice(x, 0, rows - 1, 1), w, null);
+                    Bytes(last).AsSpan().SequenceEqual(expected.AsSpan(^(outputs * 4)..)).Should().BeTrue("a row alone gives what it gives among others");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void The_largest_numbers_do_not_overflow_a_segment()
+    {
+        foreach (var width in MatrixData.VectorBits)
+        {
+            foreach (var bits in new[] { 8, 4 })
+            {
+                var cpu = MatrixData.Cpu(width);
+                var integers = Enumerable.Repeat(unchecked((sbyte)(bits == 8 ? 0x80 : 0x88)), 2 * 1024 * bits / 8).ToArray();
+                var w = new RowQuantizedWeight(Tensor.From(integers, [2, 1024 * bits / 8], cpu), Tensor.Full([2], 1, backend: cpu), bits);
+                foreach (var rows in new[] { 1, 5, 13 })
+                {
+                    var y = cpu.LinearInference(Tensor.Full([rows, 1024], -32767, backend: cpu), w, null).ToArray<float>();
+                    y.Should().OnlyContain(value => value == 1024f * 32767 * (bits == 8 ? 128 : 8));
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(4)]
+    public void Rounded_activations_are_as_good_as_float32_ones_for_what_the_weights_are_worth(int bits)
+    {
+        var cpu = MatrixData.Cpu();
+        var matrix = Tensor.Zeros([256, 4096], backend: cpu);
+        var x = Tensor.Zeros([16, 4096], backend: cpu);
+        var generator = new TorchGenerator(3);
+        generator.Normal(matrix.AsSpan<float>(), 0, 0.02);
+        generator.Normal(x.AsSpan<float>(), 0, 1);
+        var w = cpu.Quantize(matrix, new RowQuantization(bits, DType.Float16, true));
+        Error().Should().BeLessThan(6e-5, "an activation is rounded to a sixteenth-thousandth of the largest of 512");
+        for (var i = 0; i < 16; i++)
+            x.AsSpan<float>()[(i * 4096) + 77] = 40; // such channels are in every language model
+        Error().Should().BeLessThan(3e-4, "only the segment with the outlier is rounded more coarsely");
+        var unrounded = new CpuBackend(new() { Threads = 2, RoundsActivations = false });
+        Bytes(unrounded.LinearInference(x.On(unrounded), On(w, unrounded), null)).Should().Equal(Bytes(cpu.Linear(x, w, null)), "the option switches it off");
+
+        double Error()
+        {
+            var (exact, rounded) = (cpu.Linear(x, w, null).ToArray<float>(), cpu.LinearInference(x, w, null).ToArray<float>());
+            return Math.Sqrt(exact.Zip(rounded, (e, r) => Math.Pow(e - r, 2)).Sum() / exact.Sum(e => Math.Pow(e, 2)));
+        }
+    }
+
+    [Fact]
+    public void Numbers_that_are_not_finite_show_in_the_rows_that_hold_them()
+    {
+        foreach (var width in MatrixData.VectorBits)
+        {
+            foreach (var bits in new[] { 8, 4 })
+            {
+                var cpu = MatrixData.Cpu(width);
+                var w = RandomWeight(cpu, 20, 600, bits, DType.Float32);
+                foreach (var bad in new[] { float.NaN, float.PositiveInfinity })
+                {
+                    foreach (var rows in new[] { 2, 20 })
+                    {
+                        var x = Tensor.Zeros([rows, 600], backend: cpu);
+                        x.AsSpan<float>()[599] = bad;
+                        var y = cpu.LinearInference(x, w, null).ToArray<float>();
+                        y[..20].Should().OnlyContain(v => float.IsNaN(v));
+                        y[20..].Should().OnlyContain(v => v == 0);
+                    }
+                }
+
+                // Denormal activations count as zero: their reciprocal is not a number.
+                cpu.LinearInference(Tensor.Full([2, 600], 1e-40, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(v => v == 0);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(WidthsAndBits))]
     public void LinearBackwardInput_agrees_with_the_witness(int vectorBits, int bits)
     {
         var cpu = MatrixData.Cpu(vectorBits);
@@ -138,6 +258,7 @@ public class QuantizedLinearTests
                     foreach (var rows in new[] { 1, 3, 20 })
                     {
                         cpu.Linear(MatrixData.Random(cpu, [rows, inputs]), w, null).ToArray<float>().Should().OnlyContain(value => value == 0);
+                        cpu.LinearInference(MatrixData.Random(cpu, [rows, inputs]), w, null).ToArray<float>().Should().OnlyContain(value => value == 0);
                         cpu.LinearBackwardInput(MatrixData.Random(cpu, [rows, Outputs]), w).ToArray<float>().Should().OnlyContain(value => value == 0);
                     }
 
@@ -253,6 +374,8 @@ public class QuantizedLinearTests
             var w = cpu.Quantize(MatrixData.Random(cpu, [50, 40]), new RowQuantization(4, DType.Float16, true));
             cpu.LinearBackwardInput(cpu.Linear(MatrixData.Random(cpu, [30, 40]), w, MatrixData.Random(cpu, [50], DType.BFloat16)), w);
             cpu.Linear(MatrixData.Random(cpu, [1, 40]), w, null);
+            cpu.LinearInference(MatrixData.Random(cpu, [1, 40]), w, null);
+            cpu.LinearInference(MatrixData.Random(cpu, [30, 40]), w, MatrixData.Random(cpu, [50], DType.BFloat16));
             cpu.Dequantize(w);
             Refused(() => cpu.Quantize(Tensor.Full([2, 2], float.NaN, backend: cpu), new RowQuantization(8, DType.Float16, true)), "*");
         }

@@ -103,6 +103,9 @@ public sealed unsafe partial class CpuBackend
             case DenseWeight dense:
                 LinearDense(x, rows, dense.Tensor, bias, y);
                 break;
+            case RowQuantizedWeight quantized when roundsActivations:
+                LinearQuantizedInteger(x, rows, quantized, bias, y);
+                break;
             case RowQuantizedWeight quantized:
                 LinearQuantized(x, rows, quantized, bias, y);
                 break;
