@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using ChatGLM.Generation;
 using ChatGLM.Models;
 using ChatGLM.Quantization;
 using ChatGLM.Tensors;
@@ -59,6 +60,7 @@ internal static class RunCommand
                 table.Add(benchmark.TrainPrefix("train.ptuning", model));
             }
 
+            Sampling(table);
             // Last, because they are measured beside everything else.
             table.Add(new BenchmarkRow("read.bandwidth", ceilings.ReadBandwidth, "GB/s"));
             table.Add(new BenchmarkRow("fma.peak", ceilings.Fma, "GFLOP/s"));
@@ -68,6 +70,23 @@ internal static class RunCommand
             table.Add(new BenchmarkRow("memory.peak", Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30), "GiB"));
             if (json is not null)
                 table.WriteJson(json);
+        }
+
+        /// <summary>Choosing a token: greedily, as the reference's chat does, and from the best 50.</summary>
+        private void Sampling(BenchmarkTable table)
+        {
+            var vocabulary = ModelShape.Create(shape, 1).VocabularySize;
+            foreach (var (name, config) in new[]
+            {
+                ("sample.greedy", new GenerationConfig()),
+                ("sample.chat", new GenerationConfig { DoSample = true, TopK = 0, TopP = 0.8, Temperature = 0.8 }),
+                ("sample.all", new GenerationConfig { DoSample = true, TopK = 0 }),
+                ("sample.topk", new GenerationConfig { DoSample = true, TopK = 50, TopP = 0.8, Temperature = 0.8 }),
+            })
+            {
+                if (Wants(name))
+                    table.Add(SamplingBenchmark.Measure(name, vocabulary, config, rounds));
+            }
         }
 
         private void Quantized(BenchmarkTable table, ModelBenchmark benchmark, int bits)
