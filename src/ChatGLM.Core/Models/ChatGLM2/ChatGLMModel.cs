@@ -36,8 +36,8 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override bool ReportsNormalizedState => false;
 
-    /// <summary>Scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
-    public Tensor Score(Tensor hidden) => _outputLayer.Value.Forward(hidden);
+    /// <summary>The output layer: scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
+    public Linear Head => _outputLayer.Value;
 
     protected override Tensor Embed(Tensor ids) => _embedding.Value.Forward(ids);
 
