@@ -22,7 +22,7 @@ public sealed class CodeSampleTests
     [Theory]
     [MemberData(nameof(All))]
     public void A_sample_compiles(string sample) =>
-        SampleCompiler.Problems(SampleCompiler.Compile(Samples[sample])).Should().BeEmpty("a reader pastes it");
+        SampleCompiler.Problems(SampleCompiler.Compile(Samples[sample])).Should().BeEmpty("a reader pastes it; what a page has to say to the compiler only, it says in a comment above the block (CodeSample)");
 
     [Theory]
     [MemberData(nameof(Running))]
@@ -41,7 +41,7 @@ public sealed class CodeSampleTests
 
     [Fact]
     public void Every_package_has_a_sample() => Directory.GetDirectories(Repository.PathOf("src")).Select(folder => $"src/{Path.GetFileName(folder)}/README.md")
-        .Where(page => !NeedsTorchSharp(page) || HasTorchSharp).Should().OnlyContain(page => Samples.Values.Any(sample => sample.Page == page));
+        .Where(page => !NeedsTorchSharp(page) || HasTorchSharp).Where(page => page != "src/ChatGLM.Tool/README.md" /* a command: nobody compiles against it */).Should().OnlyContain(page => Samples.Values.Any(sample => sample.Page == page));
 
     [Fact]
     public void A_sample_that_is_wrong_is_found()

@@ -38,12 +38,8 @@ public sealed class ShellTests
                 problems.Add($"There is no {path}.");
         }
 
-        if (problems.Count > 0 || words[0] != "dotnet" || words.ElementAtOrDefault(1) != "run")
+        if (problems.Count > 0 || Program(words) is not var (project, arguments))
             return problems;
-        var project = words.ElementAtOrDefault(words.ToList().IndexOf("--project") + 1);
-        if (project is null || !Roots.Any(root => project.StartsWith(root, StringComparison.Ordinal)))
-            return problems;
-        List<string> arguments = [.. words.SkipWhile(word => word != "--").Skip(1)];
         var help = ProgramHelp.Of(project);
         if (arguments is [var first, ..] && !first.StartsWith('-') && help.Contains("Commands:", StringComparison.Ordinal))
         {
@@ -55,6 +51,16 @@ public sealed class ShellTests
         problems.AddRange(arguments.Where(word => word.StartsWith('-') && word.TrimStart('-').Length > 0 && !double.TryParse(word, out _))
             .Select(word => word.Split('=')[0]).Where(flag => !ProgramHelp.Lists(help, flag)).Select(flag => $"{project} has no flag {flag}; its help says\n{help}"));
         return problems;
+    }
+
+    /// <summary>The project of the repository whose program a command runs, and what it is told; null for other commands.</summary>
+    private static (string Project, List<string> Arguments)? Program(IReadOnlyList<string> words)
+    {
+        if (words[0] == "chatglm")
+            return ("src/ChatGLM.Tool", [.. words.Skip(1)]);
+        if (words[0] != "dotnet" || words.ElementAtOrDefault(1) != "run" || words.ElementAtOrDefault(words.ToList().IndexOf("--project") + 1) is not { } project)
+            return null;
+        return Roots.Any(root => project.StartsWith(root, StringComparison.Ordinal)) ? (project, [.. words.SkipWhile(word => word != "--").Skip(1)]) : null;
     }
 
     /// <summary>What only a build or a run makes.</summary>

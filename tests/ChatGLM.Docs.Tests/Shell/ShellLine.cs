@@ -30,7 +30,7 @@ internal sealed record ShellLine(string Page, int Line, IReadOnlyList<string> Wo
 
         foreach (var (code, line) in page.Spans.Where(span => span.Code.Contains(' ') && !span.Code.Contains('<')))
         {
-            foreach (var words in Split(code).Where(words => words[0] is "dotnet" or "git" || words[0].Contains('/')))
+            foreach (var words in Split(code).Where(words => words[0] is "dotnet" or "chatglm" || words[0].Contains('/')))
                 yield return new ShellLine(page.Name, line, words);
         }
     }
