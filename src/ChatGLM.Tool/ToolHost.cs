@@ -43,6 +43,10 @@ internal static class ToolHost
         {
             return ExitCode.BrokenPipe; // nobody is there to be told
         }
+        catch (OutOfMemoryException error)
+        {
+            return Fail(ExitCode.Failed, $"There is not enough memory: {error.Message} chatglm info says what a model needs; --quantize 4 holds it in the least.", nameof(OutOfMemoryException));
+        }
         catch (Exception error) when (error is UsageException or TrainingArgumentsException)
         {
             return Fail(ExitCode.Usage, $"{error.Message}\n{UsageText.Hint(args)}", error.GetType().Name);
