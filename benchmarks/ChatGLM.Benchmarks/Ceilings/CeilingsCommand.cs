@@ -15,11 +15,12 @@ internal static class CeilingsCommand
         var threads = new Option<int>("--threads") { Description = "How many threads compute.", DefaultValueFactory = _ => 2 };
         var vectorBits = new Option<int>("--vector-bits") { Description = "The widest vectors to use: 512, 256, 128 or 0 for none.", DefaultValueFactory = _ => 512 };
         var filter = new Option<string>("--only") { Description = "Measure only rows whose name contains this, and their ceilings.", DefaultValueFactory = _ => "" };
+        var exact = new Option<bool>("--float-activations") { Description = "Do not round activations where they meet a quantized weight." };
         var json = new Option<FileInfo?>("--json") { Description = "Write the rows to this file as well." };
-        var command = new Command("ceilings", "Read bandwidth and FMA peak of this machine, and how near the kernels come to them.") { rounds, threads, vectorBits, filter, json };
+        var command = new Command("ceilings", "Read bandwidth and FMA peak of this machine, and how near the kernels come to them.") { rounds, threads, vectorBits, filter, exact, json };
         command.SetAction(parsed =>
         {
-            var options = new Tensors.CpuBackendOptions { Threads = parsed.GetValue(threads), MaxVectorBits = parsed.GetValue(vectorBits) };
+            var options = new Tensors.CpuBackendOptions { Threads = parsed.GetValue(threads), MaxVectorBits = parsed.GetValue(vectorBits), RoundsActivations = !parsed.GetValue(exact) };
             var rows = Measure(options, parsed.GetValue(rounds), parsed.GetValue(filter)!);
             ResultTable.Print(rows, Console.Out);
             if (parsed.GetValue(json) is { } file)

@@ -60,10 +60,10 @@ public sealed unsafe partial class CpuBackend
         var (outputs, inputs) = (weight.OutFeatures, weight.InFeatures);
         using var scales = Pool.RentScratch(sizeof(float) * (long)outputs);
         var matrix = Operand(weight, (float*)scales.Pointer, isTransposed: true);
+        var tileRows = rows == 1 ? 0 : Matrices.RoundedTileRows;
         for (long row = 0; row < rows; row += RoundedRowsAtOnce)
         {
             var count = (int)Math.Min(RoundedRowsAtOnce, rows - row);
-            var tileRows = count <= FewRows ? 0 : Matrices.RoundedTileRows;
             using var scratch = Pool.RentScratch(RoundedRows.ByteLength(count, inputs, tileRows));
             var rounded = new RoundedRows(scratch.Pointer, count, inputs, Matrices.WordLanes, tileRows);
             Parallel((long)count * rounded.Segments, RoundedRows.SegmentColumns, new RoundRowsBody(x.Pointer<float>() + (row * inputs), inputs, weight.Bits, rounded));

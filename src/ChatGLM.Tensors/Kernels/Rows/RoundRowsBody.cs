@@ -17,6 +17,7 @@ internal readonly unsafe struct RoundRowsBody(float* source, int inputs, int bit
         where T : unmanaged, ILanes<T>
     {
         var block = stackalloc float[RoundedRows.SegmentColumns];
+        var low = stackalloc float[RoundedRows.SegmentColumns];
         for (var item = from; item < to; item++)
         {
             var (row, segment) = ((int)(item / target.Segments), (int)(item % target.Segments));
@@ -41,15 +42,31 @@ internal readonly unsafe struct RoundRowsBody(float* source, int inputs, int bit
             var largest = most.MaxAcross();
             var isFinite = poison.Sum() == 0;
             var factor = T.Broadcast(isFinite && largest > Tiny ? 32767 / largest : 0);
+            var (rounder, lowUnits) = (T.Broadcast(Rounder), T.Broadcast(1 / RoundedRows.LowUnit));
             for (var i = 0; i < RoundedRows.SegmentColumns && isFinite; i += T.Count)
-                ((T.Load(values + i) * factor) + T.Broadcast(Rounder)).Store(block + i);
+            {
+                var value = T.Load(values + i) * factor;
+                var rounded = value + rounder;
+                rounded.Store(block + i);
+                if (target.TileRows == 0)
+                    (((value - (rounded - rounder)) * lowUnits) + rounder).Store(low + i);
+            }
+
             if (!isFinite)
+            {
                 new Span<float>(block, RoundedRows.SegmentColumns).Clear();
+                new Span<float>(low, RoundedRows.SegmentColumns).Clear();
+            }
+
             target.Scales[((nint)segment * target.Rows) + row] = !isFinite ? float.NaN : largest > Tiny ? largest / 32767 : 0;
             if (target.TileRows != 0)
+            {
                 Pack(block, target.Panel(segment, row / target.TileRows) + (row % target.TileRows), 1, target.TileRows);
-            else
-                Pack(block, target.Pairs + (row * target.RowPairs) + (segment * RoundedRows.SegmentPairs), target.Lanes, 1);
+                continue;
+            }
+
+            Pack(block, target.Pairs + (segment * RoundedRows.SegmentPairs), target.Lanes, 1);
+            Pack(low, target.LowPairs + (segment * RoundedRows.SegmentPairs), target.Lanes, 1);
         }
     }
 

@@ -4,7 +4,7 @@ namespace ChatGLM.Tensors.Kernels;
 
 /// <summary>
 /// x W^T + bias over a row-quantized weight for many rows of x, which arithmetic bounds: blocked like <see cref="Gemm{TSimd, TVec, TPanels}"/>, but in integers of 16 bits, two of which a multiplication takes where it takes one float. A task
-/// owns a block of outputs and packs a segment of their weights into its level-2 cache. Bits are those of <see cref="RowStream{TSimd, TVec, TFormat}"/>.
+/// owns a block of outputs and packs a segment of their weights into its level-2 cache. Sums over a segment are exact, and an output is one chain over the segments: bits depend on nothing but the numbers.
 /// </summary>
 internal static unsafe class RowGemm<TSimd, TVec, TFormat>
     where TSimd : struct, ISimd<TVec>
