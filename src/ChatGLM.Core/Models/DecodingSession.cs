@@ -32,7 +32,7 @@ internal sealed class DecodingSession : IDecodingSession
     public static DecodingSession Start(ChatGLMForConditionalGeneration model, ModelInputs prompt)
     {
         prompt = prompt.On(model.Backend);
-        var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend);
+        var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend, model.CacheFormat);
         var ownsCache = prompt.PastKeyValues is null;
         try
         {

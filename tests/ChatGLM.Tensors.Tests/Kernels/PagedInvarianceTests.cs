@@ -27,7 +27,7 @@ public class PagedInvarianceTests
         {
             using var first = new KeyValuePage(layout, backend);
             using var second = new KeyValuePage(layout, backend);
-            var batch = new PagedBatch(50, layout, [new PagedSequence(0, 50, 0, 10, [first, second])]);
+            var batch = new PagedBatch(50, layout, [new PagedSequence(0, 50, 0, 10, [first, second], FirstKey: 4)]);
             if (gathers)
                 GatheredPages.Write(backend, key, value, batch, 0);
             else

@@ -16,7 +16,7 @@ internal sealed class PagedTable
         for (var i = 0; i < Sequences.Length; i++)
         {
             var sequence = sequences[i];
-            Sequences[i] = new Entry { FirstRow = sequence.FirstRow, Rows = sequence.Rows, Start = sequence.Start, Context = sequence.Context, FirstPage = at };
+            Sequences[i] = new Entry { FirstRow = sequence.FirstRow, Rows = sequence.Rows, Start = sequence.Start, Context = sequence.Context, FirstKey = sequence.FirstKey, FirstPage = at };
             for (var page = 0; page < KeyValuePageLayout.PagesOf(sequence.Keys); page++)
                 Pages[at++] = sequence.Pages[page].Data.Address;
             Array.Fill(SequenceOfRow, i, sequence.FirstRow, sequence.Rows);
@@ -59,6 +59,7 @@ internal sealed class PagedTable
         public int Rows;
         public int Start;
         public int Context;
+        public int FirstKey;
         public int FirstPage;
 
         public readonly int VisibleTo(int row) => Math.Max(Context, Start + row + 1);

@@ -74,6 +74,8 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
             for (var j = 0; j < visible; j += 16)
                 (T.Load(line + j) * T.Broadcast(scale)).Store(line + j);
             new Span<float>(line + visible, padded - visible).Fill(float.NegativeInfinity);
+            if (sequence->FirstKey > first)
+                new Span<float>(line, Math.Min(sequence->FirstKey - first, visible)).Fill(float.NegativeInfinity);
             var (max, sum) = SoftmaxRow.Exponentiate<T>(line, padded);
             partial[row * stride] = max;
             partial[(row * stride) + 1] = sum;
