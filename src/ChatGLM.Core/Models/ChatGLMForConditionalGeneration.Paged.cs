@@ -16,7 +16,7 @@ public abstract partial class ChatGLMForConditionalGeneration
         {
             if (module is not Linear linear || (linear.Weight is GroupQuantizedWeight && rounds && (seesWrappedLayers || linear.GetType() == typeof(Linear))) || path.Contains("prefix_encoder", StringComparison.Ordinal))
                 continue;
-            if (ReferenceEquals(linear, Head))
+            if (ReferenceEquals(linear, OutputLayer))
                 head = false;
             else
                 layers = false;
@@ -41,7 +41,7 @@ public abstract partial class ChatGLMForConditionalGeneration
             var count = Math.Min(most, pass.Wanted.Length - first);
             // A row too few is made up for by one again.
             var rows = Enumerable.Range(0, Math.Max(least, count)).Select(i => first + Math.Min(i, count - 1)).ToArray();
-            var scores = Head.Forward(rows.Length == pass.Wanted.Length && count == rows.Length ? hidden : Backend.SelectRows(hidden, rows));
+            var scores = OutputLayer.Forward(rows.Length == pass.Wanted.Length && count == rows.Length ? hidden : Backend.SelectRows(hidden, rows));
             scores.Read(0, MemoryMarshal.AsBytes(logits.AsSpan(checked(first * Config.VocabularySize), count * Config.VocabularySize)));
             first += count;
         }

@@ -28,8 +28,7 @@ internal abstract partial class Transformer
         for (var layer = 0; layer < _config.NumLayers; layer++)
         {
             pass.CancellationToken.ThrowIfCancellationRequested();
-            var index = layer;
-            var next = InScope(hidden, x => RunLayer(index, x, context));
+            var next = RunInScope(layer, hidden, context);
             hidden.Dispose();
             hidden = next;
         }

@@ -19,6 +19,9 @@ public abstract class Backend
     /// <summary>Where this backend's tensors lie.</summary>
     public abstract Device Device { get; }
 
+    /// <summary>Kernels that write into tensors that exist, for decoding one token at a time without allocating; null where a backend has none: its models then decode through the other kernels.</summary>
+    public virtual DecodeKernels? Decoding => null;
+
     // ---- Storage ----------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Storage with undefined content.</summary>

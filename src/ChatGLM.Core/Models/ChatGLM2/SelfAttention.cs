@@ -22,6 +22,8 @@ internal sealed class SelfAttention : Module
         _dense = Child("dense", new Linear(scope["dense"], config.KvChannels * config.NumAttentionHeads, config.HiddenSize, config.AddBiasLinear));
     }
 
+    public HeadLayout Layout => _layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor x, LayerContext context)
     {
@@ -37,6 +39,14 @@ internal sealed class SelfAttention : Module
             DropoutMask = Training && _dropout > 0 ? DropoutMask([query.Shape[0], query.Shape[1], query.Shape[2], keyLength], query.Backend) : null,
         };
         return _dense.Value.Forward(Functional.Attention(query, key, value, options));
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Normed"/> to <see cref="TokenPass.Output"/>.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_queryKeyValue.Value, pass.Normed, pass.Projection);
+        pass.Attend(_layer, _layout, float.NegativeInfinity);
+        pass.Run(_dense.Value, pass.Attended, pass.Output);
     }
 
     private Tensor DropoutMask(in Shape shape, Backend backend)

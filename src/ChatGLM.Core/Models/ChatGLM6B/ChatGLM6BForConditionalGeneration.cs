@@ -26,7 +26,7 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
 
     private protected override Transformer Transformer => _transformer.Value;
 
-    private protected override Linear Head => _lmHead.Value;
+    private protected override Linear OutputLayer => _lmHead.Value;
 
     /// <inheritdoc/>
     public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };

@@ -21,6 +21,8 @@ internal sealed class SelfAttention : Module
         _dense = Child("dense", new Linear(scope["dense"], config.HiddenSize, config.HiddenSize));
     }
 
+    public HeadLayout Layout => _layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor x, LayerContext context)
     {
@@ -35,5 +37,13 @@ internal sealed class SelfAttention : Module
             HiddenScore = MaskedScore * (_layer + 1),
         };
         return _dense.Value.Forward(Functional.Attention(query, key, value, options));
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Normed"/> to <see cref="TokenPass.Output"/>.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_queryKeyValue.Value, pass.Normed, pass.Projection);
+        pass.Attend(_layer, _layout, MaskedScore * (_layer + 1));
+        pass.Run(_dense.Value, pass.Attended, pass.Output);
     }
 }
