@@ -56,8 +56,9 @@ public sealed class ChatGLMOptions
     /// <see cref="MaxConcurrentRequests"/> and <see cref="MaxCachedConversations"/>, within a quarter of the machine's memory. Where it runs out, the answers that came last wait.</summary>
     public int? CacheTokens { get; set; }
 
-    /// <summary>How keys and values are held: Float16 takes half of Float32's memory, Int8 a quarter, and both are a little less exact.</summary>
-    public KeyValueFormat CacheFormat { get; set; }
+    /// <summary>How keys and values are held: Float16 takes half of Float32's memory, Int8 a little more than a quarter, and both are a little less exact. Null for the model's own, which is Float32 unless
+    /// <see cref="ConfigureModel"/> says otherwise.</summary>
+    public KeyValueFormat? CacheFormat { get; set; }
 
     /// <summary>The requests that may wait for the model; one more is refused with a <see cref="ModelBusyException"/>.</summary>
     public int MaxQueueLength { get; set; } = 64;

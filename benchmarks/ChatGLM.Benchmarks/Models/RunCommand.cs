@@ -92,12 +92,20 @@ internal static class RunCommand
         private void Quantized(BenchmarkTable table, ModelBenchmark benchmark, int bits)
         {
             var (decode, prompt) = ($"decode.int{bits}", $"prefill.int{bits}");
-            if (!Wants(decode, $"{prompt}.128", $"{prompt}.512"))
+            int[] batches = bits == 4 ? [1, 4, 8, 16] : [];
+            if (!Wants([decode, $"{prompt}.128", $"{prompt}.512", .. batches.Select(count => $"batch.int{bits}.{count}")]))
                 return;
             using var model = Make(new ModelOptions { Dtype = DType.BFloat16, Quantization = new QuantizationConfig { Bits = bits } });
             if (Wants(decode))
                 table.Add(benchmark.Decode(decode, model));
             Prompts(table, benchmark, model, prompt, bits);
+            var single = 0.0;
+            foreach (var count in batches.Where(count => Wants($"batch.int{bits}.{count}")))
+            {
+                var rate = benchmark.DecodeBatch(model, count);
+                single = single == 0 ? rate / count : single;
+                table.Add(new BenchmarkRow($"batch.int{bits}.{count}", rate, "tokens/s", Ratio: rate / single));
+            }
         }
 
         private void Dense(BenchmarkTable table, ModelBenchmark benchmark, DType dtype, string name)
@@ -147,6 +155,6 @@ internal static class RunCommand
             return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = device.Backend });
         }
 
-        private bool Wants(params string[] names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
+        private bool Wants(params IEnumerable<string> names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
     }
 }

@@ -23,12 +23,14 @@ internal sealed partial class BatchScheduler
     private List<(BatchSequence Sequence, int Rows)> Plan()
     {
         var work = new List<(BatchSequence, int)>();
-        var budget = _options.PrefillTokens;
+        // While nobody waits for a token, the weights are read once for more of the prompts.
+        var most = _running.Any(IsAnswering) ? _options.PrefillTokens : (int)Math.Min(8L * _options.PrefillTokens, int.MaxValue);
+        var budget = most;
         foreach (var sequence in _running.ToList())
         {
             if (!sequence.IsRunning)
                 continue; // gave its pages to an older one
-            var rows = RowsOf(sequence, budget);
+            var rows = RowsOf(sequence, budget, isFirst: budget == most);
             var at = Math.Max(sequence.Cached, sequence.Prompt.KeyLength);
             if (rows == 0 || !TryReserve(sequence, at + rows))
                 continue;
@@ -40,7 +42,10 @@ internal sealed partial class BatchScheduler
         return work;
     }
 
-    private int RowsOf(BatchSequence sequence, int budget)
+    /// <summary>Whether its prompt has been read.</summary>
+    private static bool IsAnswering(BatchSequence sequence) => Math.Max(sequence.Cached, sequence.Prompt.KeyLength) >= sequence.PromptEntries;
+
+    private int RowsOf(BatchSequence sequence, int budget, bool isFirst)
     {
         var at = Math.Max(sequence.Cached, sequence.Prompt.KeyLength);
         // Generated tokens: one, or those that have to be read again.
@@ -50,8 +55,8 @@ internal sealed partial class BatchScheduler
         var whole = sequence.ContextEntries - at;
         if (whole <= 0 || whole <= budget)
             return Math.Min(left, budget);
-        // A context that is read whole waits for a step in which it comes first.
-        return budget == _options.PrefillTokens ? whole : 0;
+        // A context that is read whole waits for a step in which it comes first; what little follows it comes along.
+        return isFirst ? Math.Min(left, whole + KeyValuePageLayout.Positions) : 0;
     }
 
     /// <summary>Whether a row's bits do not hang on the rows beside it, with a given adapter.</summary>
@@ -87,7 +92,7 @@ internal sealed partial class BatchScheduler
         PassRows? prompts = null;
         foreach (var (sequence, rows) in work)
         {
-            var isPrompt = Math.Max(sequence.Cached, sequence.Prompt.KeyLength) < sequence.PromptEntries;
+            var isPrompt = !IsAnswering(sequence);
             var isFree = _fewRows.Most == int.MaxValue || IsIndependent(null);
             var adapter = sequence.Request.Adapter;
             // Rows of an adapter that is selected for the whole pass are all of the pass.
