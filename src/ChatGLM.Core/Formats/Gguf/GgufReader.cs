@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Unicode;
@@ -21,7 +22,7 @@ internal ref struct GgufReader(ByteRegion file)
     public T Number<T>(string what)
         where T : unmanaged
     {
-        var value = MemoryMarshal.Read<T>(Take(Marshal.SizeOf<T>(), what));
+        var value = MemoryMarshal.Read<T>(Take(Unsafe.SizeOf<T>(), what));
         GC.KeepAlive(file);
         return value;
     }
