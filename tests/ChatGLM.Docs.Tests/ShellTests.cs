@@ -41,11 +41,11 @@ public sealed class ShellTests
         if (problems.Count > 0 || Program(words) is not var (project, arguments))
             return problems;
         var help = ProgramHelp.Of(project);
-        if (arguments is [var first, ..] && !first.StartsWith('-') && help.Contains("Commands:", StringComparison.Ordinal))
+        for (var depth = 1; ProgramHelp.TakesCommand(help) && arguments.ElementAtOrDefault(depth - 1) is { } word && !word.StartsWith('-'); depth++)
         {
-            if (!ProgramHelp.ListsCommand(help, first))
-                return [$"{project} has no command {first}."];
-            help = ProgramHelp.Of(project, first);
+            if (!ProgramHelp.ListsCommand(help, word))
+                return [$"{project} has no command {word}; its help says\n{help}"];
+            help = ProgramHelp.Of(project, [.. arguments.Take(depth)]);
         }
 
         problems.AddRange(arguments.Where(word => word.StartsWith('-') && word.TrimStart('-').Length > 0 && !double.TryParse(word, out _))
@@ -56,7 +56,7 @@ public sealed class ShellTests
     /// <summary>The project of the repository whose program a command runs, and what it is told; null for other commands.</summary>
     private static (string Project, List<string> Arguments)? Program(IReadOnlyList<string> words)
     {
-        if (words[0] == "chatglm")
+        if (words[0] == "chatglm" && words.ElementAtOrDefault(1) != "COMMAND")
             return ("src/ChatGLM.Tool", [.. words.Skip(1)]);
         if (words[0] != "dotnet" || words.ElementAtOrDefault(1) != "run" || words.ElementAtOrDefault(words.ToList().IndexOf("--project") + 1) is not { } project)
             return null;
