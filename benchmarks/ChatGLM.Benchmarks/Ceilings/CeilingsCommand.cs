@@ -48,6 +48,24 @@ internal static class CeilingsCommand
             new[] { 1, 4, 128, 512 }.Select(rows => new QuantizedLinearMeasurement(rows == 1 ? $"matvec.{name}" : $"linear{rows}.{name}", backend, dense, quantize, rows));
     }
 
+    private static IEnumerable<Measurement> TrainingRows(Tensors.CpuBackend backend, ColdWeights bfloat16, ColdWeights float16)
+    {
+        (string Name, ColdWeights Dense, Func<Tensors.Tensor, Tensors.LinearWeight> Quantize)[] formats =
+        [
+            ("bf16", bfloat16, matrix => new Tensors.DenseWeight(matrix)),
+            ("f16", float16, matrix => new Tensors.DenseWeight(matrix)),
+            ("int4g32", bfloat16, matrix => backend.Quantize(matrix, new Tensors.GroupQuantization(4, 32))),
+            ("int8g32", bfloat16, matrix => backend.Quantize(matrix, new Tensors.GroupQuantization(8, 32))),
+            ("int4row", bfloat16, matrix => backend.Quantize(matrix, new Tensors.RowQuantization(4, Tensors.DType.Float16, DividesByStoredScale: false))),
+            ("int8row", bfloat16, matrix => backend.Quantize(matrix, new Tensors.RowQuantization(8, Tensors.DType.Float16, DividesByStoredScale: false))),
+        ];
+        foreach (var (name, dense, quantize) in formats)
+        {
+            yield return new TrainingLinearMeasurement($"train512.{name}.forward", backend, dense, quantize, isBackward: false);
+            yield return new TrainingLinearMeasurement($"train512.{name}.backward", backend, dense, quantize, isBackward: true);
+        }
+    }
+
     private static IReadOnlyList<ResultRow> Measure(Tensors.CpuBackendOptions options, int rounds, string filter)
     {
         // A new kind of row is one more entry here.
@@ -69,6 +87,7 @@ internal static class CeilingsCommand
             new LinearMeasurement("linear32.bf16", backend, bfloat16, rows: 32),
             new LinearMeasurement("linear128.bf16", backend, bfloat16, rows: 128),
             .. QuantizedRows(backend, bfloat16),
+            .. TrainingRows(backend, bfloat16, float16),
         ];
         var chosen = all.Where(row => row.Ceiling is null || row.Name.Contains(filter, StringComparison.Ordinal)).ToArray();
         var best = new double[chosen.Length];

@@ -52,6 +52,8 @@ internal static class RunCommand
             var benchmark = new ModelBenchmark(device.Backend, ceilings, rounds);
             Quantized(table, benchmark, 4);
             Quantized(table, benchmark, 8);
+            Published(table, benchmark, 4);
+            Published(table, benchmark, 8);
             Dense(table, benchmark, DType.Float16, "f16");
             Dense(table, benchmark, DType.BFloat16, "bf16");
             if (Wants("train.ptuning"))
@@ -106,6 +108,18 @@ internal static class RunCommand
                 single = single == 0 ? rate / count : single;
                 table.Add(new BenchmarkRow($"batch.int{bits}.{count}", rate, "tokens/s", Ratio: rate / single));
             }
+        }
+
+        /// <summary>The form of the published snapshots, one scale per row; the output layer stays as it is. Products are those of 16-bit numbers, whatever the bits.</summary>
+        private void Published(BenchmarkTable table, ModelBenchmark benchmark, int bits)
+        {
+            var (decode, prompt) = ($"decode.int{bits}row", $"prefill.int{bits}row");
+            if (!Wants(decode, $"{prompt}.128", $"{prompt}.512"))
+                return;
+            using var model = Make(new ModelOptions { Dtype = DType.Float16, QuantizationBit = bits });
+            if (Wants(decode))
+                table.Add(benchmark.Decode(decode, model));
+            Prompts(table, benchmark, model, prompt, bits: 8);
         }
 
         private void Dense(BenchmarkTable table, ModelBenchmark benchmark, DType dtype, string name)
