@@ -44,6 +44,8 @@ public partial class ReferenceBackend
     /// <summary>Activations in 8 bits with a scale per group, integer sums within a group, one float32 chain over the groups.</summary>
     public override Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias)
     {
+        if (weight is BlockQuantizedWeight blocks)
+            return LinearBlocks(x, blocks, bias);
         if (weight is not GroupQuantizedWeight grouped)
             return Linear(x, weight, bias);
         var (inputs, outputs, groups) = (weight.InFeatures, weight.OutFeatures, grouped.Groups);

@@ -56,7 +56,7 @@ internal static class TokenSearch
             tokens[row] = Best(session.Logits(row), row, length);
     }
 
-    private static int Best(ReadOnlySpan<float> scores, int row, int length)
+    internal static int Best(ReadOnlySpan<float> scores, int row, int length)
     {
         // A NaN counts as the largest, so one look at the winner finds it.
         var best = TensorPrimitives.IndexOfMax(scores);

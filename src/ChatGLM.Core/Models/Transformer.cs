@@ -6,7 +6,7 @@ namespace ChatGLM.Models;
 /// What both architectures run alike (<c>transformer</c> in the state dict): embed, go through the layers, normalise. What they differ in, positions, masks and the layers themselves,
 /// is in the two classes that derive from it.
 /// </summary>
-internal abstract class Transformer : Module
+internal abstract partial class Transformer : Module
 {
     private readonly ChatGLMConfig _config;
     private readonly TorchGenerator _generator;

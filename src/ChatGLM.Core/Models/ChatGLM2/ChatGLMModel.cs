@@ -36,8 +36,8 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override bool ReportsNormalizedState => false;
 
-    /// <summary>The output layer: scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
-    public Linear Head => _outputLayer.Value;
+    /// <summary>Gives the scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
+    public Linear OutputLayer => _outputLayer.Value;
 
     public override TokenPassSizes Sizes => new(
         _config.HiddenSize, _encoder.Value.Layers[0].Layout, 2 * _config.FfnHiddenSize, _config.FfnHiddenSize, _config.PaddedVocabSize, Sections);

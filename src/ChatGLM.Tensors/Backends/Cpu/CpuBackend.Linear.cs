@@ -66,6 +66,9 @@ public sealed unsafe partial class CpuBackend
             case GroupQuantizedWeight grouped:
                 Matrices.Multiply(Pool, dx.Shape.RowCount, new LeftOperand(dy.Address, weight.OutFeatures, 1), new GroupMatrix(grouped), isTransposed: false, dx.Pointer<float>(), null);
                 break;
+            case BlockQuantizedWeight blocks:
+                Matrices.Multiply(Pool, dx.Shape.RowCount, new LeftOperand(dy.Address, weight.OutFeatures, 1), new BlockMatrix(blocks), isTransposed: false, dx.Pointer<float>(), null);
+                break;
             default:
                 throw Unsupported(nameof(LinearBackwardInput), weight);
         }
@@ -109,6 +112,9 @@ public sealed unsafe partial class CpuBackend
             case GroupQuantizedWeight grouped:
                 LinearGrouped(x, rows, grouped, bias, y);
                 break;
+            case BlockQuantizedWeight blocks:
+                LinearBlocks(x, rows, blocks, bias, y, roundsActivations);
+                break;
             default:
                 throw Unsupported(nameof(Linear), weight);
         }
@@ -131,5 +137,5 @@ public sealed unsafe partial class CpuBackend
     }
 
     private static TensorException Unsupported(string operation, LinearWeight weight) =>
-        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense, a row-quantized or a group-quantized one.");
+        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense, a row-quantized, a group-quantized or a block-quantized one.");
 }
