@@ -52,6 +52,9 @@ public sealed class ChatGLMOptions
     /// <summary>The requests that are answered at once: every step through the model takes all of them one token further.</summary>
     public int MaxConcurrentRequests { get; set; } = 16;
 
+    /// <summary>The tokens of prompts that are read in a step while answers are under way: more, and these wait longer for their next token; fewer, and a new request waits longer for its first.</summary>
+    public int PrefillTokens { get; set; } = 64;
+
     /// <summary>The tokens whose keys and values there is room for, of all answers under way and of what is kept for reuse; null for 2048 (or the model's positions, if fewer) for each of
     /// <see cref="MaxConcurrentRequests"/> and <see cref="MaxCachedConversations"/>, within a quarter of the machine's memory. Where it runs out, the answers that came last wait.</summary>
     public int? CacheTokens { get; set; }
@@ -92,6 +95,7 @@ public sealed class ChatGLMOptions
         MaxRequests = MaxConcurrentRequests,
         // The queue stands before the engine.
         MaxQueueLength = MaxConcurrentRequests,
+        PrefillTokens = PrefillTokens,
         CacheTokens = CacheTokens,
         ReusedRequests = MaxCachedConversations,
         CacheFormat = CacheFormat,

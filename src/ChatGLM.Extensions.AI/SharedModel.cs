@@ -108,6 +108,19 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         return RunAsync((loaded, cancellation) => work(loaded.Model, loaded.Tokenizer, cancellation), modelId, null, cancellationToken);
     }
 
+    /// <summary>Forgets the keys and values that are kept for reuse: to be called when an adapter's numbers have changed.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task ClearCacheAsync(CancellationToken cancellationToken = default) => TakeTurnAsync(
+        isExclusive: true,
+        async (loaded, _, cancellation) =>
+        {
+            await loaded.Engine.ClearPrefixesAsync(cancellation).ConfigureAwait(false);
+            return true;
+        },
+        null,
+        null,
+        cancellationToken);
+
     /// <inheritdoc/>
     public void Dispose() => _disposed.Value.GetAwaiter().GetResult();
 

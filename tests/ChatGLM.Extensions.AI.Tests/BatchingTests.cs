@@ -105,5 +105,7 @@ public sealed class BatchingTests(Snapshots snapshots) : IClassFixture<Snapshots
         var others = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => client.GetResponseAsync($"数据 {i}", options)));
         first.Usage!.CachedInputTokenCount.Should().Be(0);
         others.Should().OnlyContain(other => other.Usage!.CachedInputTokenCount > first.Usage.InputTokenCount / 2);
+        await shared.ClearCacheAsync();
+        (await client.GetResponseAsync("你好", options)).Usage!.CachedInputTokenCount.Should().Be(0);
     }
 }

@@ -11,7 +11,7 @@ public class PagedInvarianceTests
     [InlineData(KeyValueFormat.Int8)]
     public void Smaller_formats_agree_with_the_plain_version(KeyValueFormat format)
     {
-        foreach (var (heads, keyValueHeads, headDim) in new[] { (1, 1, 1), (4, 2, 16), (3, 3, 20), (16, 1, 8) })
+        foreach (var (heads, keyValueHeads, headDim) in new[] { (1, 1, 1), (6, 2, 9) })
             AgreesWithReference(b => PagedAttentionKernelTests.Run(b, heads, keyValueHeads, headDim, format), relative: 1e-5, absolute: 3e-5);
     }
 
