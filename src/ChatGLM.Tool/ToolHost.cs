@@ -27,7 +27,6 @@ internal static class ToolHost
             var parsed = root.Parse(TrainCommand.Words(args), new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
             if (parsed.Action is ParseErrorAction || parsed.Errors.Count > 0)
                 return UsageText.Write(parsed, console, isJson);
-            // Help is laid out for the terminal it is read on; Spectre.Console knows its width.
             var configuration = new InvocationConfiguration { Output = console.Out, Error = console.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             var code = await parsed.InvokeAsync(configuration, console.Interruption.Token);
             await console.Out.FlushAsync(CancellationToken.None);
