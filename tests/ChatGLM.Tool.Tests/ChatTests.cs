@@ -117,16 +117,16 @@ public sealed class ChatTests : IDisposable
     {
         _tool.IsTyped = true;
         _tool.Input = "What is the capital of France?\n/history\nWhat is the capital of Japan?\n";
-        var isRefused = false;
-        _tool.Watch = (console, inner) => new PressingWriter(inner, "capital", () =>
-        {
-            console.Interruption.Press().Should().BeTrue("the first press is for the answer");
-            isRefused = !console.Interruption.Press(); // before the answer has ended
-        });
-        (await _tool.RunAsync("chat", "--greedy", "--max-new-tokens", "200")).Should().Be(0);
-        isRefused.Should().BeTrue("a second press ends the program");
+        var console = _tool.Console();
+        using var opened = await OpenedModel.OpenAsync(new ModelSettings(), new ToolProgress(console, ProgressStyle.None), default);
+        // Pressed while a token is chosen: the answer cannot have ended before.
+        var presses = new List<bool>();
+        var press = new AtToken(3, () => presses.AddRange([console.Interruption.Press(), console.Interruption.Press()]));
+        using (var chat = new ChatLoop(console, new ChatSettings { Configure = config => config with { DoSample = false }, Processors = [press] }, opened))
+            (await chat.RunAsync(console.Interruption.Token)).Should().Be(0);
+        presses.Should().Equal([true, false], "the first press is for the answer, and a second one before it has ended ends the program");
         _tool.Error.Should().Contain("Stopped.").And.Contain("Nothing has been said yet.");
-        _tool.Output.Should().NotStartWith(Paris).And.Contain("Tokyo", "the chat goes on");
+        _tool.Output.Should().NotContain("Paris").And.EndWith("The capital of Japan is Tokyo.\n", "the chat goes on");
     }
 
     [Fact]
@@ -206,6 +206,18 @@ public sealed class ChatTests : IDisposable
             _isSecond |= _length > 0 && inputIds.Length != _length + 1;
             _length = inputIds.Length;
             (_isSecond ? second : first).Process(inputIds, scores);
+        }
+    }
+
+    /// <summary>Does something while a token is chosen, once.</summary>
+    private sealed class AtToken(int token, Action act) : ChatGLM.Generation.LogitsProcessor
+    {
+        private int _tokens;
+
+        public override void Process(ChatGLM.Generation.InputIds inputIds, ChatGLM.Generation.TokenScores scores)
+        {
+            if (++_tokens == token)
+                act();
         }
     }
 
