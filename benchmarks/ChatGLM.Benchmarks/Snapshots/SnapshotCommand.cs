@@ -41,16 +41,14 @@ internal static class SnapshotCommand
     {
         var table = new BenchmarkTable(Console.Out);
         table.Begin($"{step.Folder}, {step.Work}, {(step.Bits == 0 ? "as it is" : $"int{step.Bits}")}, {(isCold ? "from the disk" : "from memory")}");
-        var read = Read(step.Folder, isCold);
-        if (isCold)
-            PageCache.Forget(step.Folder);
-        var rows = Start(step).ToList();
-        // Before and after: what else uses the disk comes and goes, and the faster reading counts.
-        read = Math.Min(read, Read(step.Folder, isCold));
+        // Twice, because what else uses the disk comes and goes; the faster reading counts.
+        var read = Math.Min(Read(step.Folder, isCold), Read(step.Folder, isCold));
         var bandwidth = ReadBandwidth();
         table.Add(new BenchmarkRow("read.files", read, "s"));
         table.Add(new BenchmarkRow("read.bandwidth", bandwidth, "GB/s"));
-        foreach (var row in rows)
+        if (isCold)
+            PageCache.Forget(step.Folder);
+        foreach (var row in Start(step))
         {
             table.Add(row.Name switch
             {
