@@ -12,6 +12,7 @@ internal sealed partial class BatchScheduler
     private readonly (int Least, int Most) _fewRows;
 
     private (bool Layers, bool Head)? _independence;
+    private int? _leastOfPrompt;
     private float[] _logits = [];
     private long _prefilled;
     private long _reused;
@@ -67,6 +68,8 @@ internal sealed partial class BatchScheduler
         return _independence.Value.Layers && adapter is null;
     }
 
+    private int LeastOfPrompt => _leastOfPrompt ??= _fewRows.Most == int.MaxValue ? 1 : _model.LeastManyRows;
+
     private bool HeadIsIndependent => (_independence ??= _model.RowsAreIndependent(seesWrappedLayers: _selection.HasAdapters)).Head;
 
     private void Run(List<(BatchSequence Sequence, int Rows)> work, CancellationToken stopping)
@@ -99,14 +102,14 @@ internal sealed partial class BatchScheduler
             var isBound = _fewRows.Most < int.MaxValue && !IsIndependent(adapter);
             if (isPrompt)
             {
-                prompts ??= new PassRows(_fewRows, isPrompt: true);
+                prompts ??= new PassRows(_fewRows, LeastOfPrompt);
                 prompts.Add(sequence, rows, isFree, isBound);
                 continue;
             }
 
             var pass = passes.Find(p => p.Fits(sequence, rows, isFree, isBound));
             if (pass is null)
-                passes.Add(pass = new PassRows(_fewRows, isPrompt: false));
+                passes.Add(pass = new PassRows(_fewRows));
             pass.Add(sequence, rows, isFree, isBound);
         }
 

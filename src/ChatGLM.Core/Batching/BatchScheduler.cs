@@ -95,7 +95,7 @@ internal sealed partial class BatchScheduler : IDisposable
     public void ForgetSelection()
     {
         _selection.Forget();
-        _independence = null;
+        (_independence, _leastOfPrompt) = (null, null);
     }
 
     /// <summary>Gives up what is kept for reuse.</summary>

@@ -9,6 +9,9 @@ public sealed unsafe partial class CpuBackend
     public override (int Least, int Most) FewRowsRange => (2, FewRows);
 
     /// <inheritdoc/>
+    public override int LeastManyRows(LinearWeight weight) => weight is RowQuantizedWeight && Options.RoundsActivations ? ManyRows : FewRows + 1;
+
+    /// <inheritdoc/>
     public override void WritePages(Tensor key, Tensor value, PagedBatch batch, int layer)
     {
         var layout = batch.Layout;
