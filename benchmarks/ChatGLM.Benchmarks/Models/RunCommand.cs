@@ -56,6 +56,8 @@ internal static class RunCommand
             Published(table, benchmark, 8);
             Dense(table, benchmark, DType.Float16, "f16");
             Dense(table, benchmark, DType.BFloat16, "bf16");
+            if (device.Backend is CpuBackend)
+                Attention(table, new AttentionBenchmark(device.Backend, ceilings, ModelShape.Create(shape, layers), rounds));
             if (Wants("train.ptuning"))
             {
                 using var model = Make(new ModelOptions { Dtype = DType.BFloat16, PreSeqLen = 128 });
@@ -72,6 +74,17 @@ internal static class RunCommand
             table.Add(new BenchmarkRow("memory.peak", Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 30), "GiB"));
             if (json is not null)
                 table.WriteJson(json);
+        }
+
+        private void Attention(BenchmarkTable table, AttentionBenchmark benchmark)
+        {
+            if (Wants("attention.f32"))
+                table.Add(benchmark.Whole("attention.f32"));
+            foreach (var (name, format) in new[] { ("f32", KeyValueFormat.Float32), ("f16", KeyValueFormat.Float16), ("int8", KeyValueFormat.Int8) })
+            {
+                if (Wants($"attention.pages.{name}"))
+                    table.Add(benchmark.Paged($"attention.pages.{name}", format));
+            }
         }
 
         /// <summary>Choosing a token: greedily, as the reference's chat does, and from the best 50.</summary>

@@ -66,18 +66,19 @@ public sealed class BatchingEngine : IDisposable, IAsyncDisposable
         int[] prompt = [.. request.PromptIds];
         var search = CreateSearch(request, prompt);
         var positions = _model.PositionsOf(prompt);
-        var answer = new BatchedGeneration(search.EosTokenIds, cancellationToken);
+        BatchedGeneration answer;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isClosed, this);
             if (Volatile.Read(ref _open) >= _options.MaxRequests + (long)_options.MaxQueueLength)
                 throw new BatchQueueFullException(_options.MaxQueueLength);
             Interlocked.Increment(ref _open);
-            answer.Ended = () => Interlocked.Decrement(ref _open);
+            // Linked to the caller's token, so made only when it is sure to end.
+            answer = new BatchedGeneration(search.EosTokenIds, cancellationToken) { Ended = () => Interlocked.Decrement(ref _open) };
+            answer.Ending.Register(() => _wake.Set());
             _arriving.Enqueue(new BatchSequence(_order++, request, search.Search, positions, answer));
         }
 
-        answer.Ending.Register(() => _wake.Set());
         _wake.Set();
         return answer;
     }
@@ -94,6 +95,8 @@ public sealed class BatchingEngine : IDisposable, IAsyncDisposable
         var waiting = cancellationToken.Register(() => done.TrySetCanceled(cancellationToken));
         lock (_gate)
         {
+            if (_isClosed)
+                waiting.Dispose();
             ObjectDisposedException.ThrowIf(_isClosed, this);
             _work.Enqueue(Work);
         }

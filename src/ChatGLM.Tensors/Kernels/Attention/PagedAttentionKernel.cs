@@ -62,7 +62,9 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
         for (var page = 0; page < pageCount; page++)
         {
             var place = (byte*)firstPage[page] + (layer * layout.LayerBytes);
-            Scores<T>(tile, head, Head<T>(place, head, widened), scores + (page * Positions));
+            // After the last page's keys come the first one's values, after its values the keys of the part that follows.
+            var next = page + 1 < pageCount ? Place(firstPage[page + 1], head, isValue: false) : Place(firstPage[0], head, isValue: true);
+            Scores<T>(tile, head, Head<T>(place, head, widened, next), scores + (page * Positions), layout.Format == KeyValueFormat.Float32 ? next : null);
             if (layout.Format == KeyValueFormat.Int8)
                 Multiply<T>(scores + (page * Positions), tile.Count * group, Scales(place, head), Positions);
         }
@@ -87,8 +89,12 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
             var keys = Math.Min(Positions, count - (page * Positions));
             if (layout.Format == KeyValueFormat.Int8)
                 Multiply<T>(scores + (page * Positions), tile.Count * group, Scales(place, head) + (layout.KeyValueHeads * Positions), keys);
-            var values = Head<T>(place + layout.ElementBytesPerLayer, head, widened);
-            BlockProduct.Multiply<T>(scores + (page * Positions), KeysPerPart, 1, values, dim, partial + 2, stride, tile.Count * group, dim, keys, accumulate: page > 0);
+            var next = page + 1 < pageCount ? Place(firstPage[page + 1], head, isValue: true)
+                : first + KeysPerPart < sequence->Start + sequence->Rows ? Place(firstPage[pageCount], head, isValue: false)
+                : null;
+            var values = Head<T>(place + layout.ElementBytesPerLayer, head, widened, next);
+            PageProduct.Values<T>(
+                scores + (page * Positions), KeysPerPart, tile.Count * group, values, keys, partial + 2, stride, dim, accumulate: page > 0, layout.Format == KeyValueFormat.Float32 ? next : null);
         }
     }
 
@@ -112,23 +118,23 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
     }
 
     /// <summary>The products of the block's queries with the keys of one page.</summary>
-    private void Scores<T>(in PagedTable.Tile tile, int head, float* keys, float* scores)
+    private void Scores<T>(in PagedTable.Tile tile, int head, float* keys, float* scores, byte* next)
         where T : unmanaged, ILanes<T>
     {
         var (dim, group) = (layout.HeadDim, Group);
         var queries = query + (((((long)sequences[tile.Sequence].FirstRow + tile.First) * heads) + (head * group)) * dim);
         if (group == 1)
         {
-            BlockProduct.Multiply<T>(queries, (long)heads * dim, 1, keys, Positions, scores, KeysPerPart, tile.Count, Positions, dim, accumulate: false);
+            PageProduct.Scores<T>(queries, (long)heads * dim, tile.Count, keys, scores, KeysPerPart, dim, next);
             return;
         }
 
         for (var token = 0; token < tile.Count; token++)
-            BlockProduct.Multiply<T>(queries + ((long)token * heads * dim), dim, 1, keys, Positions, scores + ((long)token * group * KeysPerPart), KeysPerPart, group, Positions, dim, accumulate: false);
+            PageProduct.Scores<T>(queries + ((long)token * heads * dim), dim, group, keys, scores + ((long)token * group * KeysPerPart), KeysPerPart, dim, token == 0 ? next : null);
     }
 
-    /// <summary>The keys or values of one head of a page as float32: in place, or widened.</summary>
-    private float* Head<T>(byte* place, int head, float* widened)
+    /// <summary>The keys or values of one head of a page as float32: in place, or widened, while what is read <paramref name="next"/> is fetched.</summary>
+    private float* Head<T>(byte* place, int head, float* widened, byte* next)
         where T : unmanaged, ILanes<T>
     {
         var length = layout.HeadDim * Positions;
@@ -138,16 +144,30 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
                 return (float*)place + ((long)head * length);
             case KeyValueFormat.Float16:
                 var halves = (ushort*)place + ((long)head * length);
-                for (var i = 0; i < length; i += 16)
+                for (var i = 0; i < length; i += 32)
+                {
+                    PageProduct.Fetch(next + (2 * i)); // nothing happens where nothing is read next
                     T.LoadHalf(halves + i).Store(widened + i);
+                    T.LoadHalf(halves + i + 16).Store(widened + i + 16);
+                }
+
                 return widened;
             default:
                 var bytes = (sbyte*)place + ((long)head * length);
-                for (var i = 0; i < length; i += 16)
+                for (var i = 0; i < length; i += 32)
+                {
+                    PageProduct.Fetch(next + i);
                     T.LoadSByte(bytes + i).Store(widened + i);
+                    T.LoadSByte(bytes + i + 16).Store(widened + i + 16);
+                }
+
                 return widened;
         }
     }
+
+    /// <summary>Where a head's keys or values begin in a page.</summary>
+    private byte* Place(nint page, int head, bool isValue) =>
+        (byte*)page + (layer * layout.LayerBytes) + (isValue ? layout.ElementBytesPerLayer : 0) + ((long)head * layout.HeadDim * Positions * layout.ElementBytes);
 
     /// <summary>The scales of a head's keys; those of its values follow all keys'.</summary>
     private float* Scales(byte* place, int head) => (float*)(place + (2 * layout.ElementBytesPerLayer)) + (head * Positions);
