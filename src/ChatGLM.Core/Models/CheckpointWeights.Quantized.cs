@@ -114,6 +114,7 @@ internal partial class CheckpointWeights
         var main = Backend as HostBackend ?? CpuBackend.Shared;
         using var data = checkpoint.Read(entry.Name, main);
         var wide = main.Dequantize(new BlockQuantizedWeight(data, checked((int)entry.Shape[1]), format));
+        data.ReleasePages();
         if (dtype != DType.Float32)
         {
             using var exact = wide;
@@ -146,7 +147,7 @@ internal partial class CheckpointWeights
         return part;
     }
 
-    /// <summary>Of the dense weights no more than this one is in memory; where the file is mapped, none is.</summary>
+    /// <summary>Of the dense weights no more than this one is in memory: pages of a mapped file count too, until they are released.</summary>
     private LinearWeight QuantizeWhileLoading(CheckpointEntry entry, string path, int outFeatures, int inFeatures)
     {
         // In the file's own type: rounding to another one first would cost precision and gain nothing.

@@ -78,11 +78,18 @@ internal partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions opt
         if (dtype == entry.DType)
             return tensor;
         using var stored = tensor;
-        return Backend.Cast(stored, dtype);
+        var converted = Backend.Cast(stored, dtype);
+        stored.ReleasePages();
+        return converted;
     }
 
     /// <summary>A quantized weight from a dense one, which is not disposed.</summary>
-    private protected virtual LinearWeight Quantize(IWeightQuantizer how, string path, Tensor dense) => how.Quantize(path, dense);
+    private protected virtual LinearWeight Quantize(IWeightQuantizer how, string path, Tensor dense)
+    {
+        var weight = how.Quantize(path, dense);
+        dense.ReleasePages(); // nobody reads them again but an embedding that shares them, a row for a token
+        return weight;
+    }
 
     private bool HasShape(CheckpointEntry entry, in Shape shape)
     {

@@ -21,6 +21,12 @@ public sealed unsafe partial class CpuBackend
     {
         RequireFloat32(nameof(Linear), x);
         var y = New(x.Shape.With(x.Shape.Rank - 1, weight.OutFeatures));
+        Linear(x, weight, bias, y, roundsActivations);
+        return y;
+    }
+
+    private void Linear(Tensor x, LinearWeight weight, Tensor? bias, Tensor y, bool roundsActivations)
+    {
         var rows = x.Shape.RowCount;
         if (weight.InFeatures == 0)
             rows = y.Shape.RowCount;
@@ -39,7 +45,7 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>
