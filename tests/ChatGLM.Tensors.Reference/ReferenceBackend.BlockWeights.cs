@@ -30,7 +30,7 @@ public partial class ReferenceBackend
         var scales = new float[inputs / 32];
         for (long row = 0; row < y.Shape.RowCount; row++)
         {
-            RoundActivations(x, row, inputs, 32, numbers, scales);
+            RoundActivations(x, row, inputs, 32, 127, numbers, scales);
             for (var output = 0; output < outputs; output++)
             {
                 var lanes = new float[8];

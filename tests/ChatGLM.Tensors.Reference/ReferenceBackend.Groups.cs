@@ -46,6 +46,8 @@ public partial class ReferenceBackend
     {
         if (weight is BlockQuantizedWeight blocks)
             return LinearBlocks(x, blocks, bias);
+        if (weight is RowQuantizedWeight rows && x.Shape.With(x.Shape.Rank - 1, 1).ElementCount is var count && (count == 1 || count >= 64))
+            return LinearRounded(x, rows, bias);
         if (weight is not GroupQuantizedWeight grouped)
             return Linear(x, weight, bias);
         var (inputs, outputs, groups) = (weight.InFeatures, weight.OutFeatures, grouped.Groups);
@@ -55,7 +57,7 @@ public partial class ReferenceBackend
         var scales = new float[groups];
         for (long row = 0; row < y.Shape.RowCount; row++)
         {
-            RoundActivations(x, row, inputs, size, numbers, scales);
+            RoundActivations(x, row, inputs, size, 127, numbers, scales);
             for (var output = 0; output < outputs; output++)
             {
                 var sum = 0f;
@@ -81,16 +83,69 @@ public partial class ReferenceBackend
         return y;
     }
 
-    private static void RoundActivations(Tensor x, long row, int inputs, int size, int[] numbers, float[] scales)
+    /// <summary>
+    /// Activations in 16 bits with a scale per 512 columns, integer sums within those, one float32 chain over them, and the scale of the row at its end. Of a single row, what the rounding took away is a second
+    /// number of 16 bits.
+    /// </summary>
+    private Tensor LinearRounded(Tensor x, RowQuantizedWeight weight, Tensor? bias)
+    {
+        const int Size = 512;
+        var (inputs, outputs) = (weight.InFeatures, weight.OutFeatures);
+        var y = New(x.Shape.With(x.Shape.Rank - 1, outputs));
+        var rows = x.Shape.With(x.Shape.Rank - 1, 1).ElementCount;
+        var (high, low) = (new int[(inputs + Size - 1) / Size * Size], new int[(inputs + Size - 1) / Size * Size]);
+        var scales = new float[high.Length / Size];
+        for (long row = 0; row < rows; row++)
+        {
+            RoundActivations(x, row, inputs, Size, 32767, high, scales);
+            for (var i = 0; i < inputs; i++)
+            {
+                var value = scales[i / Size] > 0 ? (float)Get(x, (row * inputs) + i) * (32767 / LargestOf(x, row, inputs, i / Size * Size, Size)) : 0;
+                low[i] = rows == 1 ? (int)MathF.Round((value - high[i]) * 32768) : 0;
+            }
+
+            for (var output = 0; output < outputs; output++)
+            {
+                var sum = 0f;
+                for (var segment = 0; segment < scales.Length; segment++)
+                {
+                    var (product, lowProduct) = (0, 0);
+                    for (var i = segment * Size; i < Math.Min(inputs, (segment + 1) * Size); i++)
+                    {
+                        var integer = Integer(weight, (output * inputs) + i);
+                        product = checked(product + (high[i] * integer));
+                        lowProduct = checked(lowProduct + (low[i] * integer));
+                    }
+
+                    sum = MathF.FusedMultiplyAdd(MathF.FusedMultiplyAdd(lowProduct, 1f / 32768, product), scales[segment], sum);
+                }
+
+                sum *= (float)Get(weight.Scale, output);
+                Set(y, (row * outputs) + output, bias is null ? sum : sum + (float)Get(bias, output));
+            }
+        }
+
+        return y;
+    }
+
+    private static float LargestOf(Tensor x, long row, int inputs, int start, int size)
+    {
+        var largest = 0f;
+        for (var i = start; i < Math.Min(inputs, start + size); i++)
+            largest = Math.Max(largest, Math.Abs((float)Get(x, (row * inputs) + i)));
+        return largest;
+    }
+
+    private static void RoundActivations(Tensor x, long row, int inputs, int size, int largestNumber, int[] numbers, float[] scales)
     {
         for (var group = 0; group < scales.Length; group++)
         {
             var count = Math.Min(size, inputs - (group * size));
             var values = Enumerable.Range(0, count).Select(i => (float)Get(x, (row * inputs) + (group * size) + i)).ToArray();
             var largest = values.Max(MathF.Abs);
-            scales[group] = values.Any(v => !float.IsFinite(v)) ? float.NaN : largest > 1e-30f ? largest / 127 : 0;
+            scales[group] = values.Any(v => !float.IsFinite(v)) ? float.NaN : largest > 1e-30f ? largest / largestNumber : 0;
             for (var i = 0; i < size; i++)
-                numbers[(group * size) + i] = i < count && scales[group] > 0 ? (int)MathF.Round(values[i] * (127 / largest)) : 0;
+                numbers[(group * size) + i] = i < count && scales[group] > 0 ? (int)MathF.Round(values[i] * (largestNumber / largest)) : 0;
         }
     }
 

@@ -101,18 +101,23 @@ public partial class ReferenceBackend
         if (weight is not RowQuantizedWeight quantized)
             return Cast(((DenseWeight)weight).Tensor, DType.Float32);
         var y = New([weight.OutFeatures, weight.InFeatures]);
-        var bytes = quantized.Weight.AsSpan<sbyte>();
         for (var row = 0; row < weight.OutFeatures; row++)
         {
             for (var i = 0; i < weight.InFeatures; i++)
             {
                 var at = (row * weight.InFeatures) + i;
-                var integer = quantized.Bits == 8 ? bytes[at] : i % 2 == 0 ? bytes[at / 2] >> 4 : (sbyte)(bytes[at / 2] << 4) >> 4;
-                Set(y, at, (float)integer * (float)Get(quantized.Scale, row));
+                Set(y, at, Integer(quantized, at) * (float)Get(quantized.Scale, row));
             }
         }
 
         return y;
+    }
+
+    /// <summary>An element as stored; of a byte of two, the even one is in the high half.</summary>
+    private static int Integer(RowQuantizedWeight weight, int at)
+    {
+        var bytes = weight.Weight.AsSpan<sbyte>();
+        return weight.Bits == 8 ? bytes[at] : at % 2 == 0 ? bytes[at / 2] >> 4 : (sbyte)(bytes[at / 2] << 4) >> 4;
     }
 
     /// <inheritdoc/>

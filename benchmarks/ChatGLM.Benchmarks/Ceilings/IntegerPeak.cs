@@ -48,34 +48,19 @@ internal sealed unsafe class IntegerPeak(CpuBackend backend, int bits) : Measure
             TInt a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one, i = one, j = one, k = one, l = one;
             for (var step = 0; bits == 8 && step < Steps; step++)
             {
-                a = TSimd.AddBytes(a, a, a, x);
-                b = TSimd.AddBytes(b, b, b, x);
-                c = TSimd.AddBytes(c, c, c, x);
-                d = TSimd.AddBytes(d, d, d, x);
-                e = TSimd.AddBytes(e, e, e, x);
-                f = TSimd.AddBytes(f, f, f, x);
-                g = TSimd.AddBytes(g, g, g, x);
-                h = TSimd.AddBytes(h, h, h, x);
-                i = TSimd.AddBytes(i, i, i, x);
-                j = TSimd.AddBytes(j, j, j, x);
-                k = TSimd.AddBytes(k, k, k, x);
-                l = TSimd.AddBytes(l, l, l, x);
+                TSimd.AddBytesInPairs(ref a, ref b, a, a, b, b, x);
+                TSimd.AddBytesInPairs(ref c, ref d, c, c, d, d, x);
+                TSimd.AddBytesInPairs(ref e, ref f, e, e, f, f, x);
+                TSimd.AddBytesInPairs(ref g, ref h, g, g, h, h, x);
+                TSimd.AddBytesInPairs(ref i, ref j, i, i, j, j, x);
+                TSimd.AddBytesInPairs(ref k, ref l, k, k, l, l, x);
             }
 
             for (var step = 0; bits == 4 && step < Steps; step++)
             {
-                a = TSimd.AddNibbles(a, a, x);
-                b = TSimd.AddNibbles(b, b, x);
-                c = TSimd.AddNibbles(c, c, x);
-                d = TSimd.AddNibbles(d, d, x);
-                e = TSimd.AddNibbles(e, e, x);
-                f = TSimd.AddNibbles(f, f, x);
-                g = TSimd.AddNibbles(g, g, x);
-                h = TSimd.AddNibbles(h, h, x);
-                i = TSimd.AddNibbles(i, i, x);
-                j = TSimd.AddNibbles(j, j, x);
-                k = TSimd.AddNibbles(k, k, x);
-                l = TSimd.AddNibbles(l, l, x);
+                TSimd.AddNibblesInFours(ref a, ref b, ref c, ref d, a, b, x, x + 4);
+                TSimd.AddNibblesInFours(ref e, ref f, ref g, ref h, e, f, x, x + 4);
+                TSimd.AddNibblesInFours(ref i, ref j, ref k, ref l, i, j, x, x + 4);
             }
 
             var sink = stackalloc float[16];

@@ -2,13 +2,13 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Benchmarks.Ceilings;
 
-/// <summary>A linear layer over a group-quantized weight with activations rounded to 8 bits, its weight cold in cache. Copies are made at the first run.</summary>
-internal sealed class QuantizedLinearMeasurement(string name, CpuBackend backend, ColdWeights dense, GroupQuantization format, int rows)
+/// <summary>A linear layer over a quantized weight as generation computes it, the weight cold in cache. Copies are made at the first run.</summary>
+internal sealed class QuantizedLinearMeasurement(string name, CpuBackend backend, ColdWeights dense, Func<Tensor, LinearWeight> quantize, int rows)
     : Measurement(name, rows <= FewRows ? "GB/s" : "GFLOP/s", rows <= FewRows ? ReadBandwidth.CeilingName : FmaPeak.CeilingName)
 {
     private const int FewRows = 8;
-    private const int Copies = 16;
-    private readonly List<GroupQuantizedWeight> _weights = [];
+    private const int Copies = 8;
+    private readonly List<LinearWeight> _weights = [];
     private Tensor? _x;
 
     public override double Run()
@@ -35,10 +35,9 @@ internal sealed class QuantizedLinearMeasurement(string name, CpuBackend backend
 
     private void Prepare()
     {
-        var first = backend.Quantize(dense.Weights[0].Tensor, format);
-        _weights.Add(first);
-        for (var copy = 1; rows <= FewRows && copy < Copies; copy++)
-            _weights.Add(new GroupQuantizedWeight(backend.Copy(first.Weight), backend.Copy(first.Scale), first.Minimum is null ? null : backend.Copy(first.Minimum), first.OutFeatures, first.InFeatures, format));
+        // The copies are made from different matrices: a weight that is quantized anew lies in memory of its own.
+        for (var copy = 0; copy < (rows <= FewRows ? Copies : 1); copy++)
+            _weights.Add(quantize(dense.Weights[copy % dense.Weights.Count].Tensor));
         _x = Tensor.Zeros([rows, dense.Weights[0].InFeatures], backend: backend);
         new TorchGenerator(1).Normal(_x.AsSpan<float>(), 0, 1);
     }

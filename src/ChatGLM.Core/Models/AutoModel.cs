@@ -41,6 +41,7 @@ public static class AutoModel
         var generator = new TorchGenerator(options.Seed);
         var model = Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
         model.GenerationConfig = config.ToGenerationConfig();
+        model.CacheFormat = options.CacheFormat;
         return model;
     }
 

@@ -76,7 +76,7 @@ internal static partial class ModelLoader
             model.LoadReport = Report(folder, checkpoint, weights, model, watch.Elapsed.TotalSeconds);
             RequireFit(model.LoadReport, checkpoint);
             if (model is ChatGLMForConditionalGeneration answering)
-                answering.GenerationConfig = ReadGenerationConfig(folder, config);
+                (answering.GenerationConfig, answering.CacheFormat) = (ReadGenerationConfig(folder, config), options.CacheFormat);
             if (options.Logger is { } logger)
                 Log(logger, model.LoadReport);
             return model;

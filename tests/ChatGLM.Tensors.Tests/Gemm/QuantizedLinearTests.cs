@@ -47,6 +47,145 @@ public class QuantizedLinearTests
 
     [Theory]
     [MemberData(nameof(WidthsAndBits))]
+    public void LinearInference_of_one_row_and_of_many_gives_the_bits_of_the_witness_for_any_number_of_threads(int vectorBits, int bits)
+    {
+        // On and beside the edges of vectors, eights of outputs, tiles, panels and segments of 512 columns.
+        foreach (var (rows, outputs, inputs) in new[]
+        {
+            (1, 3, 0), (1, 0, 6), (1, 1, 2), (1, 4, 64), (1, 7, 34), (1, 8, 128), (1, 21, 1026), (1, 33, 1022), (1, 130, 516),
+            (64, 5, 0), (64, 0, 6), (64, 1, 2), (65, 33, 30), (66, 32, 64), (67, 17, 514), (72, 40, 1024), (75, 64, 130), (64, 31, 1538),
+        })
+        {
+            foreach (var scaleType in ScaleTypes)
+            {
+                var x = MatrixData.Random(_witness, [rows, inputs], seed: 1);
+                var w = RandomWeight(_witness, outputs, inputs, bits, scaleType);
+                var bias = scaleType == DType.BFloat16 ? null : MatrixData.Random(_witness, [outputs], scaleType, seed: 3);
+                var expected = _witness.LinearInference(x, w, bias);
+                foreach (var threads in new[] { 1, 3 })
+                {
+                    var cpu = MatrixData.Cpu(vectorBits, threads);
+                    ShouldBeEqual(cpu.LinearInference(x.On(cpu), On(w, cpu), bias?.On(cpu)), expected);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(4)]
+    public void Large_products_without_a_gradient_are_the_same_bits_on_every_width_and_for_any_number_of_threads(int bits)
+    {
+        // Large enough for many tasks, several segments and blocks of outputs.
+        foreach (var (rows, outputs, inputs) in new[] { (1, 2003, 1100), (150, 1330, 1700) })
+        {
+            byte[]? expected = null;
+            foreach (var width in MatrixData.VectorBits)
+            {
+                foreach (var threads in new[] { 1, 2, 5 })
+                {
+                    var cpu = MatrixData.Cpu(width, threads);
+                    var w = RandomWeight(cpu, outputs, inputs, bits, DType.Float16);
+                    var x = MatrixData.Random(cpu, [rows, inputs], seed: 1);
+                    var actual = Bytes(cpu.LinearInference(x, w, null));
+                    expected ??= actual;
+                    actual.AsSpan().SequenceEqual(expected).Should().BeTrue($"{width} bits on {threads} threads at {rows} x {outputs} x {inputs}");
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(WidthsAndBits))]
+    public void LinearInference_of_few_rows_is_as_good_as_float32(int vectorBits, int bits)
+    {
+        var cpu = MatrixData.Cpu(vectorBits);
+        foreach (var (rows, outputs, inputs) in new[] { (1, 21, 1026), (1, 5, 64), (7, 9, 130), (63, 20, 514) })
+        {
+            var x = MatrixData.Random(_witness, [rows, inputs], seed: 1);
+            var w = RandomWeight(_witness, outputs, inputs, bits, DType.Float16);
+            var expected = _witness.Linear(x, w, null);
+            var magnitude = _witness.Linear(x.Absolute(), new DenseWeight(_witness.Dequantize(w).Absolute()), null);
+            cpu.LinearInference(x.On(cpu), On(w, cpu), null).ShouldBeProduct(expected, magnitude, inputs + 1);
+        }
+    }
+
+    [Fact]
+    public void The_largest_numbers_do_not_overflow_a_segment()
+    {
+        foreach (var width in MatrixData.VectorBits)
+        {
+            foreach (var bits in new[] { 8, 4 })
+            {
+                var cpu = MatrixData.Cpu(width);
+                var integers = Enumerable.Repeat(unchecked((sbyte)(bits == 8 ? 0x80 : 0x88)), 2 * 1024 * bits / 8).ToArray();
+                var w = new RowQuantizedWeight(Tensor.From(integers, [2, 1024 * bits / 8], cpu), Tensor.Full([2], 1, backend: cpu), bits);
+                foreach (var rows in new[] { 1, 77 })
+                {
+                    var y = cpu.LinearInference(Tensor.Full([rows, 1024], -32767, backend: cpu), w, null).ToArray<float>();
+                    y.Should().OnlyContain(value => value == 1024f * 32767 * (bits == 8 ? 128 : 8));
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(4)]
+    public void The_rounding_of_the_activations_of_many_rows_is_invisible_beside_that_of_the_weights(int bits)
+    {
+        var cpu = MatrixData.Cpu();
+        var matrix = Tensor.Zeros([256, 4096], backend: cpu);
+        var x = Tensor.Zeros([64, 4096], backend: cpu);
+        var generator = new TorchGenerator(3);
+        generator.Normal(matrix.AsSpan<float>(), 0, 0.02);
+        generator.Normal(x.AsSpan<float>(), 0, 1);
+        var w = cpu.Quantize(matrix, new RowQuantization(bits, DType.Float16, true));
+        Error().Should().BeLessThan(4e-5, "an activation is rounded to a 32767th of the largest of 512");
+        for (var i = 0; i < 64; i++)
+            x.AsSpan<float>()[(i * 4096) + 77] = 40; // such channels are in every language model
+        Error().Should().BeLessThan(2e-4, "only the segment with the outlier is rounded more coarsely");
+        var unrounded = new CpuBackend(new() { Threads = 2, RoundsActivations = false });
+        var exact = Bytes(cpu.Linear(x, w, null)).AsSpan();
+        Bytes(unrounded.LinearInference(x.On(unrounded), On(w, unrounded), null)).AsSpan().SequenceEqual(exact).Should().BeTrue("the option switches it off");
+
+        double Error()
+        {
+            var (expected, rounded) = (cpu.Linear(x, w, null).ToArray<float>(), cpu.LinearInference(x, w, null).ToArray<float>());
+            return Math.Sqrt(expected.Zip(rounded, (e, r) => Math.Pow(e - r, 2)).Sum() / expected.Sum(e => Math.Pow(e, 2)));
+        }
+    }
+
+    [Fact]
+    public void Numbers_that_are_not_finite_show_in_the_rows_that_hold_them()
+    {
+        foreach (var width in MatrixData.VectorBits)
+        {
+            foreach (var bits in new[] { 8, 4 })
+            {
+                var cpu = MatrixData.Cpu(width);
+                var w = RandomWeight(cpu, 20, 600, bits, DType.Float32);
+                foreach (var bad in new[] { float.NaN, float.PositiveInfinity })
+                {
+                    foreach (var rows in new[] { 1, 66 })
+                    {
+                        var x = Tensor.Zeros([rows, 600], backend: cpu);
+                        x.AsSpan<float>()[599] = bad;
+                        var y = cpu.LinearInference(x, w, null).ToArray<float>();
+                        y[..20].Should().OnlyContain(v => float.IsNaN(v));
+                        y.Skip(20).Where(v => v != 0).Should().BeEmpty();
+                    }
+                }
+
+                // Denormal activations count as zero: their reciprocal is not a number.
+                foreach (var rows in new[] { 1, 64 })
+                    cpu.LinearInference(Tensor.Full([rows, 600], 1e-40, backend: cpu), w, null).ToArray<float>().Should().OnlyContain(v => v == 0);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(WidthsAndBits))]
     public void LinearBackwardInput_agrees_with_the_witness(int vectorBits, int bits)
     {
         var cpu = MatrixData.Cpu(vectorBits);
@@ -135,9 +274,10 @@ public class QuantizedLinearTests
                     var columns = inputs * bits / 8;
                     using var integers = Tensor.FromMapped(file, FileBytes - (Outputs * columns), [Outputs, columns], DType.Int8, cpu);
                     var w = new RowQuantizedWeight(integers, Tensor.Full([Outputs], 1, backend: cpu), bits);
-                    foreach (var rows in new[] { 1, 3, 20 })
+                    foreach (var rows in new[] { 1, 3, 70 })
                     {
                         cpu.Linear(MatrixData.Random(cpu, [rows, inputs]), w, null).ToArray<float>().Should().OnlyContain(value => value == 0);
+                        cpu.LinearInference(MatrixData.Random(cpu, [rows, inputs]), w, null).ToArray<float>().Should().OnlyContain(value => value == 0);
                         cpu.LinearBackwardInput(MatrixData.Random(cpu, [rows, Outputs]), w).ToArray<float>().Should().OnlyContain(value => value == 0);
                     }
 
@@ -253,6 +393,8 @@ public class QuantizedLinearTests
             var w = cpu.Quantize(MatrixData.Random(cpu, [50, 40]), new RowQuantization(4, DType.Float16, true));
             cpu.LinearBackwardInput(cpu.Linear(MatrixData.Random(cpu, [30, 40]), w, MatrixData.Random(cpu, [50], DType.BFloat16)), w);
             cpu.Linear(MatrixData.Random(cpu, [1, 40]), w, null);
+            cpu.LinearInference(MatrixData.Random(cpu, [1, 40]), w, null);
+            cpu.LinearInference(MatrixData.Random(cpu, [70, 40]), w, MatrixData.Random(cpu, [50], DType.BFloat16));
             cpu.Dequantize(w);
             Refused(() => cpu.Quantize(Tensor.Full([2, 2], float.NaN, backend: cpu), new RowQuantization(8, DType.Float16, true)), "*");
         }

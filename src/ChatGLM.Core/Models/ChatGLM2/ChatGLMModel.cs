@@ -187,10 +187,10 @@ internal sealed class ChatGLMModel : Transformer
             });
         }
 
+        public Embedding WordEmbeddings => _wordEmbeddings.Value;
+
         /// <summary>The table, [vocabulary, hidden].</summary>
         public LinearWeight Table { get; }
-
-        public Embedding WordEmbeddings => _wordEmbeddings.Value;
     }
 
     /// <summary><c>encoder</c>: the layers and the normalisation after them.</summary>

@@ -5,7 +5,7 @@ namespace ChatGLM.Tensors;
 public sealed unsafe partial class CpuBackend
 {
     // Rows of activations that are rounded at a time: what they take in scratch memory is bounded however long a prompt is.
-    private const int RoundedRows = 2048;
+    private const int RoundedRowsAtOnce = 2048;
 
     private GroupKernels? _groups;
 
@@ -61,11 +61,11 @@ public sealed unsafe partial class CpuBackend
         var kernels = GroupProducts;
         var isWide = matrix.Bits == 8 && kernels.HasWideQuads;
         var offset = matrix.Bits == 8 ? kernels.ByteOffset : matrix.Offset;
-        var most = (int)Math.Min(rows, RoundedRows);
+        var most = (int)Math.Min(rows, RoundedRowsAtOnce);
         using var scratch = Pool.RentScratch(QuantizedInput.ByteLength(most, matrix.Groups, matrix.GroupSize, isWide));
-        for (long row = 0; row < rows; row += RoundedRows)
+        for (long row = 0; row < rows; row += RoundedRowsAtOnce)
         {
-            var count = (int)Math.Min(RoundedRows, rows - row);
+            var count = (int)Math.Min(RoundedRowsAtOnce, rows - row);
             var rounded = new QuantizedInput(scratch.Pointer, count, matrix.Groups, matrix.GroupSize, isWide);
             Parallel((long)count * matrix.Groups, matrix.GroupSize, new QuantizeInputBody(x.Pointer<float>() + (row * matrix.Inputs), matrix.Inputs, matrix.GroupSize, offset, rounded));
             kernels.Multiply(Pool, count, rounded, matrix, bias, y.Pointer<float>() + (row * matrix.Outputs));

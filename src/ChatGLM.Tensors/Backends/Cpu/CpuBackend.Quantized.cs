@@ -55,6 +55,22 @@ public sealed unsafe partial class CpuBackend
             Matrices.Multiply(Pool, rows, outputs, inputs, new LeftOperand(x.Address, inputs, 1), matrix, y.Pointer<float>(), bias, 0);
     }
 
+    private void LinearQuantizedInteger(Tensor x, long rows, RowQuantizedWeight weight, float* bias, Tensor y)
+    {
+        var (outputs, inputs) = (weight.OutFeatures, weight.InFeatures);
+        using var scales = Pool.RentScratch(sizeof(float) * (long)outputs);
+        var matrix = Operand(weight, (float*)scales.Pointer, isTransposed: true);
+        var tileRows = rows == 1 ? 0 : Matrices.RoundedTileRows;
+        for (long row = 0; row < rows; row += RoundedRowsAtOnce)
+        {
+            var count = (int)Math.Min(RoundedRowsAtOnce, rows - row);
+            using var scratch = Pool.RentScratch(RoundedRows.ByteLength(count, inputs, tileRows));
+            var rounded = new RoundedRows(scratch.Pointer, count, inputs, Matrices.WordLanes, tileRows);
+            Parallel((long)count * rounded.Segments, RoundedRows.SegmentColumns, new RoundRowsBody(x.Pointer<float>() + (row * inputs), inputs, weight.Bits, rounded));
+            Matrices.Multiply(Pool, rounded, outputs, inputs, matrix, bias, y.Pointer<float>() + (row * outputs));
+        }
+    }
+
     private void LinearQuantizedBackwardInput(Tensor dy, RowQuantizedWeight weight, Tensor dx)
     {
         using var scratch = Pool.RentScratch(sizeof(float) * (long)weight.OutFeatures);

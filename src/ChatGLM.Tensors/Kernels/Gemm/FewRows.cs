@@ -6,7 +6,7 @@ namespace ChatGLM.Tensors.Kernels;
 
 /// <summary>
 /// x W^T + bias for so few rows of x that reading the weight is all the work, as in decoding: each weight row is streamed once, widened in registers, and multiplied with all rows of x.
-/// The hardware's prefetcher stops at the end of a page, so the stream is prefetched by hand. Which kernel computes an
+/// The hardware's prefetcher stops at the end of a page, so the streams are prefetched by hand. Which kernel computes an
 /// output depends on the shape alone, so the bits do not depend on the number of threads.
 /// </summary>
 internal static unsafe class FewRows<TSimd, TVec, TFormat>
@@ -14,7 +14,9 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
     where TVec : struct
     where TFormat : struct, IPairFormat
 {
-    private const int PrefetchBytes = 4096;
+    // Eight streams, each this far ahead.
+    private const int PrefetchBytes = 1536;
+
     // Where weights come scaled up, x is scaled to at most 2^-19: then no sum of fewer than 2^19 terms overflows that does not overflow anyway.
     private const int LargestExponent = -20;
     private const long SmallestTaskBytes = 64 << 10;
@@ -48,7 +50,7 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             Arrange(source, inputs, PowerOfTwo(LargestExponent - exponent), arranged + ((nint)row * padded));
         }
 
-        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.BitsPerElement / 8, SmallestTaskBytes), 1, (outputs + 3) / 4);
+        var tasks = Math.Clamp(pool.TasksFor((long)outputs * inputs * TFormat.BitsPerElement / 8, SmallestTaskBytes), 1, (outputs + 7) / 8);
         pool.Run(tasks, new Product(rows, outputs, inputs, arranged, padded, scales, weight, weightScales, bias, result, tasks));
     }
 
@@ -96,79 +98,109 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
     {
         public void Run(int task)
         {
-            // Cut at multiples of four, so that the kernel an output is computed by does not depend on the number of tasks.
-            var quads = (outputs + 3) / 4;
-            var output = (int)((long)quads * task / tasks) * 4;
-            var end = (int)Math.Min(outputs, (long)quads * (task + 1) / tasks * 4);
+            // Cut at multiples of eight, so that the kernel an output is computed by does not depend on the number of tasks.
+            var octets = (outputs + 7) / 8;
+            var output = (int)((long)octets * task / tasks) * 8;
+            var end = (int)Math.Min(outputs, (long)octets * (task + 1) / tasks * 8);
             var rowBytes = (nint)inputs * TFormat.BitsPerElement / 8;
-            for (; output <= end - 4; output += 4)
+            var most = rows == 1 ? 8 : 4;
+            for (int count; output < end; output += count)
             {
+                // What is left in the end goes row by row, each in the place of all.
+                count = output <= end - most ? most : 1;
+                var w = weight + (output * rowBytes);
+                var stride = count == 1 ? 0 : rowBytes;
                 if (rows == 1)
-                    FourOutputs(weight + (output * rowBytes), rowBytes, output);
+                    EightOutputs(w, stride, output, count);
                 for (var row = 0; row < rows && rows > 1; row += 4)
-                    FourRowsOfFourOutputs(weight + (output * rowBytes), rowBytes, row, output);
-            }
-
-            for (; output < end; output++)
-            {
-                for (var row = 0; row < rows; row += 4)
-                    FourRows(weight + (output * rowBytes), row, output);
+                    FourRowsOfFourOutputs(w, stride, row, output, count);
             }
         }
 
-        /// <summary>One row of x times four rows of the weight: a load of x serves four.</summary>
+        /// <summary>One row of x times eight rows of the weight, of which <paramref name="count"/> are stored: a load of x serves all, and memory has eight streams to keep up.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         [SkipLocalsInit]
-        private void FourOutputs(byte* w, nint stride, int output)
+        private void EightOutputs(byte* w, nint stride, int output, int count)
         {
             // No call may stand behind the loop: the sums would be spilled in every turn of it.
             var blockBytes = BlockBytes;
             var blockElements = BlockElements;
             var padded = xStride;
-            var tail = stackalloc byte[4 * BlockElements * sizeof(float)];
+            var tail = stackalloc byte[8 * BlockElements * sizeof(float)];
             var whole = inputs / BlockElements * BlockElements;
-            CopyTail(w, stride, whole, 4, tail);
+            CopyTail(w, stride, whole, 8, tail);
             var x0 = x;
-            TVec sum0a = TSimd.Zero, sum0b = TSimd.Zero, sum1a = TSimd.Zero, sum1b = TSimd.Zero;
-            TVec sum2a = TSimd.Zero, sum2b = TSimd.Zero, sum3a = TSimd.Zero, sum3b = TSimd.Zero;
+            TVec sum0 = TSimd.Zero, sum1 = TSimd.Zero, sum2 = TSimd.Zero, sum3 = TSimd.Zero;
+            TVec sum4 = TSimd.Zero, sum5 = TSimd.Zero, sum6 = TSimd.Zero, sum7 = TSimd.Zero;
+            var w4 = w + (4 * stride);
+            var stride3 = 3 * stride;
+            var (aheadStride, aheadStride3) = (stride, stride3);
+            var ahead = w + PrefetchBytes;
+            var ahead4 = w4 + PrefetchBytes;
+            var turn = padded - (PrefetchBytes * 8 / TFormat.BitsPerElement);
             for (var i = 0; i < padded; i += blockElements)
             {
                 if (i == whole)
                 {
                     w = tail;
+                    w4 = tail + (4 * blockBytes);
                     stride = blockBytes;
+                    stride3 = 3 * blockBytes;
                 }
 
-                Prefetch(w);
-                Prefetch(w + stride);
-                Prefetch(w + (2 * stride));
-                Prefetch(w + (3 * stride));
+                // What comes after the end of these rows is the beginning of the next eight.
+                if (i == turn)
+                {
+                    ahead += 7 * aheadStride;
+                    ahead4 += 7 * aheadStride;
+                }
+
+                Prefetch(ahead);
+                Prefetch(ahead + aheadStride);
+                Prefetch(ahead + (2 * aheadStride));
+                Prefetch(ahead + aheadStride3);
+                Prefetch(ahead4);
+                Prefetch(ahead4 + aheadStride);
+                Prefetch(ahead4 + (2 * aheadStride));
+                Prefetch(ahead4 + aheadStride3);
                 TVec xa = TSimd.Load(x0 + i), xb = TSimd.Load(x0 + i + TSimd.Count);
-                TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
-                sum0a = TSimd.MultiplyAdd(a, xa, sum0a);
-                sum0b = TSimd.MultiplyAdd(b, xb, sum0b);
-                TFormat.LoadPair<TSimd, TVec>(w + stride, out a, out b);
-                sum1a = TSimd.MultiplyAdd(a, xa, sum1a);
-                sum1b = TSimd.MultiplyAdd(b, xb, sum1b);
-                TFormat.LoadPair<TSimd, TVec>(w + (2 * stride), out a, out b);
-                sum2a = TSimd.MultiplyAdd(a, xa, sum2a);
-                sum2b = TSimd.MultiplyAdd(b, xb, sum2b);
-                TFormat.LoadPair<TSimd, TVec>(w + (3 * stride), out a, out b);
-                sum3a = TSimd.MultiplyAdd(a, xa, sum3a);
-                sum3b = TSimd.MultiplyAdd(b, xb, sum3b);
+                sum0 = Add(sum0, w, xa, xb);
+                sum1 = Add(sum1, w + stride, xa, xb);
+                sum2 = Add(sum2, w + (2 * stride), xa, xb);
+                sum3 = Add(sum3, w + stride3, xa, xb);
+                sum4 = Add(sum4, w4, xa, xb);
+                sum5 = Add(sum5, w4 + stride, xa, xb);
+                sum6 = Add(sum6, w4 + (2 * stride), xa, xb);
+                sum7 = Add(sum7, w4 + stride3, xa, xb);
                 w += blockBytes;
+                w4 += blockBytes;
+                ahead += blockBytes;
+                ahead4 += blockBytes;
             }
 
-            Store(0, output, sum0a, sum0b);
-            Store(0, output + 1, sum1a, sum1b);
-            Store(0, output + 2, sum2a, sum2b);
-            Store(0, output + 3, sum3a, sum3b);
+            Store(0, output, sum0);
+            if (count == 1)
+                return;
+            Store(0, output + 1, sum1);
+            Store(0, output + 2, sum2);
+            Store(0, output + 3, sum3);
+            Store(0, output + 4, sum4);
+            Store(0, output + 5, sum5);
+            Store(0, output + 6, sum6);
+            Store(0, output + 7, sum7);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static TVec Add(TVec sum, byte* w, TVec xa, TVec xb)
+        {
+            TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
+            return TSimd.MultiplyAdd(b, xb, TSimd.MultiplyAdd(a, xa, sum));
         }
 
         /// <summary>Up to four rows of x times four rows of the weight: each load and each widening serves four. Rows that are not there repeat the last one.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         [SkipLocalsInit]
-        private void FourRowsOfFourOutputs(byte* w, nint stride, int row, int output)
+        private void FourRowsOfFourOutputs(byte* w, nint stride, int row, int output, int outputCount)
         {
             var count = Math.Min(4, rows - row);
             var x0 = x + ((nint)row * xStride);
@@ -186,6 +218,9 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
             TVec sum10 = TSimd.Zero, sum11 = TSimd.Zero, sum12 = TSimd.Zero, sum13 = TSimd.Zero;
             TVec sum20 = TSimd.Zero, sum21 = TSimd.Zero, sum22 = TSimd.Zero, sum23 = TSimd.Zero;
             TVec sum30 = TSimd.Zero, sum31 = TSimd.Zero, sum32 = TSimd.Zero, sum33 = TSimd.Zero;
+            var ahead = w + PrefetchBytes;
+            var turn = padded - (PrefetchBytes * 8 / TFormat.BitsPerElement);
+            var rowBytes = stride;
             for (var i = 0; i < padded; i += blockElements)
             {
                 if (i == whole)
@@ -194,10 +229,14 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                     stride = blockBytes;
                 }
 
-                Prefetch(w);
-                Prefetch(w + stride);
-                Prefetch(w + (2 * stride));
-                Prefetch(w + (3 * stride));
+                // What comes after the end of these rows is the beginning of the next four.
+                if (i == turn)
+                    ahead += 3 * rowBytes;
+                Prefetch(ahead);
+                Prefetch(ahead + rowBytes);
+                Prefetch(ahead + (2 * rowBytes));
+                Prefetch(ahead + (3 * rowBytes));
+                ahead += blockBytes;
                 TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
                 sum00 = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum00);
                 sum01 = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum01);
@@ -237,59 +276,13 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
                 w += blockBytes;
             }
 
-            Store(row, output, sum00, sum10, sum20, sum30);
+            Store(row, output, outputCount, sum00, sum10, sum20, sum30);
             if (count > 1)
-                Store(row + 1, output, sum01, sum11, sum21, sum31);
+                Store(row + 1, output, outputCount, sum01, sum11, sum21, sum31);
             if (count > 2)
-                Store(row + 2, output, sum02, sum12, sum22, sum32);
+                Store(row + 2, output, outputCount, sum02, sum12, sum22, sum32);
             if (count > 3)
-                Store(row + 3, output, sum03, sum13, sum23, sum33);
-        }
-
-        /// <summary>Up to four rows of x times one row of the weight, for the outputs that are left. Rows that are not there repeat the last one.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        [SkipLocalsInit]
-        private void FourRows(byte* w, int row, int output)
-        {
-            var count = Math.Min(4, rows - row);
-            var x0 = x + ((nint)row * xStride);
-            var x1 = count > 1 ? x0 + xStride : x0;
-            var x2 = count > 2 ? x1 + xStride : x1;
-            var x3 = count > 3 ? x2 + xStride : x2;
-            // No call may stand behind the loop: the sums would be spilled in every turn of it.
-            var blockBytes = BlockBytes;
-            var blockElements = BlockElements;
-            var padded = xStride;
-            var tail = stackalloc byte[4 * BlockElements * sizeof(float)];
-            var whole = inputs / BlockElements * BlockElements;
-            CopyTail(w, 0, whole, 1, tail);
-            TVec sum0a = TSimd.Zero, sum0b = TSimd.Zero, sum1a = TSimd.Zero, sum1b = TSimd.Zero;
-            TVec sum2a = TSimd.Zero, sum2b = TSimd.Zero, sum3a = TSimd.Zero, sum3b = TSimd.Zero;
-            for (var i = 0; i < padded; i += blockElements)
-            {
-                if (i == whole)
-                    w = tail;
-
-                Prefetch(w);
-                TFormat.LoadPair<TSimd, TVec>(w, out var a, out var b);
-                sum0a = TSimd.MultiplyAdd(a, TSimd.Load(x0 + i), sum0a);
-                sum0b = TSimd.MultiplyAdd(b, TSimd.Load(x0 + i + TSimd.Count), sum0b);
-                sum1a = TSimd.MultiplyAdd(a, TSimd.Load(x1 + i), sum1a);
-                sum1b = TSimd.MultiplyAdd(b, TSimd.Load(x1 + i + TSimd.Count), sum1b);
-                sum2a = TSimd.MultiplyAdd(a, TSimd.Load(x2 + i), sum2a);
-                sum2b = TSimd.MultiplyAdd(b, TSimd.Load(x2 + i + TSimd.Count), sum2b);
-                sum3a = TSimd.MultiplyAdd(a, TSimd.Load(x3 + i), sum3a);
-                sum3b = TSimd.MultiplyAdd(b, TSimd.Load(x3 + i + TSimd.Count), sum3b);
-                w += blockBytes;
-            }
-
-            Store(row, output, sum0a, sum0b);
-            if (count > 1)
-                Store(row + 1, output, sum1a, sum1b);
-            if (count > 2)
-                Store(row + 2, output, sum2a, sum2b);
-            if (count > 3)
-                Store(row + 3, output, sum3a, sum3b);
+                Store(row + 3, output, outputCount, sum03, sum13, sum23, sum33);
         }
 
         /// <summary>The last block of some weight rows, filled up with zeros: nothing behind a row may be read, it can be the end of a mapped file.</summary>
@@ -305,18 +298,20 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Store(int row, int output, TVec sum0, TVec sum1, TVec sum2, TVec sum3)
+        private void Store(int row, int output, int count, TVec sum0, TVec sum1, TVec sum2, TVec sum3)
         {
-            Store(row, output, sum0, TSimd.Zero);
-            Store(row, output + 1, sum1, TSimd.Zero);
-            Store(row, output + 2, sum2, TSimd.Zero);
-            Store(row, output + 3, sum3, TSimd.Zero);
+            Store(row, output, sum0);
+            if (count == 1)
+                return;
+            Store(row, output + 1, sum1);
+            Store(row, output + 2, sum2);
+            Store(row, output + 3, sum3);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Store(int row, int output, TVec a, TVec b)
+        private void Store(int row, int output, TVec lanes)
         {
-            var sum = TSimd.Sum(TSimd.Add(a, b));
+            var sum = TSimd.Sum(lanes);
             if (TFormat.PairExponent != 0)
                 sum = sum * PowerOfTwo(-LargestExponent - TFormat.PairExponent) * scales[row];
             if (weightScales != null)
@@ -325,10 +320,14 @@ internal static unsafe class FewRows<TSimd, TVec, TFormat>
         }
     }
 
+    /// <summary>The lines of a block, into level 2: to level 1 there are fewer requests under way than the memory can serve.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Prefetch(byte* at)
     {
-        if (Sse.IsSupported)
-            Sse.Prefetch0(at + PrefetchBytes);
+        if (!Sse.IsSupported || TSimd.Count == 1)
+            return;
+        Sse.Prefetch1(at);
+        if (BlockBytes > 64)
+            Sse.Prefetch1(at + 64);
     }
 }

@@ -1,8 +1,10 @@
+using System.Runtime.Intrinsics;
+
 namespace ChatGLM.Tensors.Kernels;
 
 /// <summary>
 /// The vector operations that the matrix kernels are written in, one implementation for each width, so that a kernel is written once. Lanes are float32; the bit operations
-/// look at the same lanes as 32-bit integers.
+/// look at the same lanes as 32-bit integers, or as pairs of signed 16-bit ones.
 /// </summary>
 /// <typeparam name="TVec">The vector, or float for scalar code.</typeparam>
 internal unsafe interface ISimd<TVec>
@@ -69,4 +71,21 @@ internal unsafe interface ISimd<TVec>
 
     /// <summary>Transposes Count x Count numbers. Source rows from <paramref name="rows"/> on are not read and count as zero; all Count rows of the target are written. Strides in floats.</summary>
     static abstract void Transpose(float* source, nint sourceStride, int rows, float* target, nint targetStride);
+
+    /// <summary>Shifts every 16-bit number to the left and then to the right, copies of its sign in: takes a signed field out of it.</summary>
+    static abstract TVec TakeField(TVec a, int left, int right);
+
+    /// <summary>Products of 16-bit numbers, the two of a lane summed: a 32-bit integer.</summary>
+    static abstract TVec MultiplyPairs(TVec a, TVec b);
+
+    static abstract TVec AddIntegers(TVec a, TVec b);
+
+    /// <summary>32-bit integers as numbers, rounded to nearest.</summary>
+    static abstract TVec ToFloat(TVec integers);
+
+    /// <summary>a * b + c, rounded once, whatever the processor has.</summary>
+    static abstract TVec FusedMultiplyAdd(TVec a, TVec b, TVec c);
+
+    /// <summary>The sums of all lanes as integers, of each of four vectors.</summary>
+    static abstract Vector128<int> SumIntegers(TVec a, TVec b, TVec c, TVec d);
 }

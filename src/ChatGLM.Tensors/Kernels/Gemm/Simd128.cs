@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace ChatGLM.Tensors.Kernels;
 
@@ -99,6 +101,33 @@ internal unsafe struct Simd128 : ISimd<Vector128<float>>
                 target[(column * targetStride) + row] = row < rows ? source[(row * sourceStride) + column] : 0;
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> TakeField(Vector128<float> a, int left, int right) => ((a.AsInt16() << left) >> right).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> MultiplyPairs(Vector128<float> a, Vector128<float> b)
+    {
+        if (Sse2.IsSupported)
+            return Sse2.MultiplyAddAdjacent(a.AsInt16(), b.AsInt16()).AsSingle();
+        if (AdvSimd.Arm64.IsSupported)
+            return AdvSimd.Arm64.AddPairwise(AdvSimd.MultiplyWideningLower(a.AsInt16().GetLower(), b.AsInt16().GetLower()), AdvSimd.MultiplyWideningUpper(a.AsInt16(), b.AsInt16())).AsSingle();
+        var even = ((a.AsInt32() << 16) >> 16) * ((b.AsInt32() << 16) >> 16);
+        return (even + ((a.AsInt32() >> 16) * (b.AsInt32() >> 16))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> AddIntegers(Vector128<float> a, Vector128<float> b) => (a.AsInt32() + b.AsInt32()).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> ToFloat(Vector128<float> integers) => Vector128.ConvertToSingle(integers.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> FusedMultiplyAdd(Vector128<float> a, Vector128<float> b, Vector128<float> c) => Vector128.FusedMultiplyAdd(a, b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> SumIntegers(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d) =>
+        Vector128.Create(Vector128.Sum(a.AsInt32()), Vector128.Sum(b.AsInt32()), Vector128.Sum(c.AsInt32()), Vector128.Sum(d.AsInt32()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<int> SignExtend(byte* source) =>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace ChatGLM.Tensors.Kernels;
 
@@ -85,6 +86,30 @@ internal unsafe struct SimdScalar : ISimd<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Transpose(float* source, nint sourceStride, int rows, float* target, nint targetStride) => *target = rows > 0 ? *source : 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float TakeField(float a, int left, int right)
+    {
+        var low = (short)((short)Bits(a) << left) >> right;
+        var high = (short)((short)(Bits(a) >> 16) << left) >> right;
+        return FromBits((ushort)low | ((uint)high << 16));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MultiplyPairs(float a, float b) =>
+        FromBits((uint)(((short)Bits(a) * (short)Bits(b)) + ((short)(Bits(a) >> 16) * (short)(Bits(b) >> 16))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float AddIntegers(float a, float b) => FromBits(Bits(a) + Bits(b));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float ToFloat(float integers) => (int)Bits(integers);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float FusedMultiplyAdd(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> SumIntegers(float a, float b, float c, float d) => Vector128.Create((int)Bits(a), (int)Bits(b), (int)Bits(c), (int)Bits(d));
 
     private static uint Bits(float value) => BitConverter.SingleToUInt32Bits(value);
 

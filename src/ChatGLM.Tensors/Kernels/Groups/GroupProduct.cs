@@ -251,24 +251,12 @@ internal static unsafe partial class GroupProduct<TSimd, TInt, TFloat, TFormat>
 
                             TInt octets0 = TSimd.Load(w0), octets1 = TSimd.Load(w1);
                             TInt a = TSimd.LowNibbles(octets0), b = TSimd.LowNibbles(octets1);
-                            p00 = TSimd.AddNibbles(p00, a, x0);
-                            p01 = TSimd.AddNibbles(p01, b, x0);
-                            p10 = TSimd.AddNibbles(p10, a, x1);
-                            p11 = TSimd.AddNibbles(p11, b, x1);
-                            p20 = TSimd.AddNibbles(p20, a, x2);
-                            p21 = TSimd.AddNibbles(p21, b, x2);
-                            p30 = TSimd.AddNibbles(p30, a, x3);
-                            p31 = TSimd.AddNibbles(p31, b, x3);
+                            TSimd.AddNibblesInFours(ref p00, ref p01, ref p10, ref p11, a, b, x0, x1);
+                            TSimd.AddNibblesInFours(ref p20, ref p21, ref p30, ref p31, a, b, x2, x3);
                             a = TSimd.HighNibbles(octets0);
                             b = TSimd.HighNibbles(octets1);
-                            p00 = TSimd.AddNibbles(p00, a, x0 + 4);
-                            p01 = TSimd.AddNibbles(p01, b, x0 + 4);
-                            p10 = TSimd.AddNibbles(p10, a, x1 + 4);
-                            p11 = TSimd.AddNibbles(p11, b, x1 + 4);
-                            p20 = TSimd.AddNibbles(p20, a, x2 + 4);
-                            p21 = TSimd.AddNibbles(p21, b, x2 + 4);
-                            p30 = TSimd.AddNibbles(p30, a, x3 + 4);
-                            p31 = TSimd.AddNibbles(p31, b, x3 + 4);
+                            TSimd.AddNibblesInFours(ref p00, ref p01, ref p10, ref p11, a, b, x0 + 4, x1 + 4);
+                            TSimd.AddNibblesInFours(ref p20, ref p21, ref p30, ref p31, a, b, x2 + 4, x3 + 4);
                             x0 += 8;
                             x1 += 8;
                             x2 += 8;
@@ -298,14 +286,10 @@ internal static unsafe partial class GroupProduct<TSimd, TInt, TFloat, TFormat>
 
                         TSimd.Split(TSimd.Load(w0), out var a, out var b);
                         TSimd.Split(TSimd.Load(w1), out var c, out var d);
-                        t00 = TSimd.AddBytes(t00, a, b, x0);
-                        t01 = TSimd.AddBytes(t01, c, d, x0);
-                        t10 = TSimd.AddBytes(t10, a, b, x1);
-                        t11 = TSimd.AddBytes(t11, c, d, x1);
-                        t20 = TSimd.AddBytes(t20, a, b, x2);
-                        t21 = TSimd.AddBytes(t21, c, d, x2);
-                        t30 = TSimd.AddBytes(t30, a, b, x3);
-                        t31 = TSimd.AddBytes(t31, c, d, x3);
+                        TSimd.AddBytesInPairs(ref t00, ref t01, a, b, c, d, x0);
+                        TSimd.AddBytesInPairs(ref t10, ref t11, a, b, c, d, x1);
+                        TSimd.AddBytesInPairs(ref t20, ref t21, a, b, c, d, x2);
+                        TSimd.AddBytesInPairs(ref t30, ref t31, a, b, c, d, x3);
                         x0 += quadBytes;
                         x1 += quadBytes;
                         x2 += quadBytes;

@@ -30,6 +30,15 @@ internal unsafe struct GroupScalar : IGroupSimd<int, float>
     public static int AddNibbles(int part, int nibbles, byte* quad) => AddBytes(part, nibbles, 0, quad);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddNibblesInFours(ref int part00, ref int part01, ref int part10, ref int part11, int nibbles0, int nibbles1, byte* quad0, byte* quad1)
+    {
+        part00 = AddNibbles(part00, nibbles0, quad0);
+        part01 = AddNibbles(part01, nibbles1, quad0);
+        part10 = AddNibbles(part10, nibbles0, quad1);
+        part11 = AddNibbles(part11, nibbles1, quad1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Close(int total, int part) => part;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -44,6 +53,13 @@ internal unsafe struct GroupScalar : IGroupSimd<int, float>
     {
         var x = (sbyte*)quad;
         return total + ((first & 0xFF) * x[0]) + (((first >> 8) & 0xFF) * x[1]) + (((first >> 16) & 0xFF) * x[2]) + ((int)((uint)first >> 24) * x[3]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddBytesInPairs(ref int total0, ref int total1, int first0, int second0, int first1, int second1, byte* quad)
+    {
+        total0 = AddBytes(total0, first0, second0, quad);
+        total1 = AddBytes(total1, first1, second1, quad);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -40,6 +40,15 @@ internal unsafe struct GroupSimd128 : IGroupSimd<Vector128<int>, Vector128<float
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddNibblesInFours(ref Vector128<int> part00, ref Vector128<int> part01, ref Vector128<int> part10, ref Vector128<int> part11, Vector128<int> nibbles0, Vector128<int> nibbles1, byte* quad0, byte* quad1)
+    {
+        part00 = AddNibbles(part00, nibbles0, quad0);
+        part01 = AddNibbles(part01, nibbles1, quad0);
+        part10 = AddNibbles(part10, nibbles0, quad1);
+        part11 = AddNibbles(part11, nibbles1, quad1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Close(Vector128<int> total, Vector128<int> part) => Ssse3.IsSupported ? total + Sse2.MultiplyAddAdjacent(part.AsInt16(), Vector128<short>.One) : part;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -65,6 +74,13 @@ internal unsafe struct GroupSimd128 : IGroupSimd<Vector128<int>, Vector128<float
         if (Ssse3.IsSupported)
             return total + Sse2.MultiplyAddAdjacent(first.AsInt16(), x.AsInt16()) + Sse2.MultiplyAddAdjacent(second.AsInt16(), Vector128.Create(((int*)quad)[1]).AsInt16());
         return Dp.IsSupported ? Dp.DotProduct(total, first.AsSByte(), x.AsSByte()) : AddProducts(total, first, x);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddBytesInPairs(ref Vector128<int> total0, ref Vector128<int> total1, Vector128<int> first0, Vector128<int> second0, Vector128<int> first1, Vector128<int> second1, byte* quad)
+    {
+        total0 = AddBytes(total0, first0, second0, quad);
+        total1 = AddBytes(total1, first1, second1, quad);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

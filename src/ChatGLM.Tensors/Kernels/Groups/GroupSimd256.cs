@@ -33,6 +33,15 @@ internal unsafe struct GroupSimd256 : IGroupSimd<Vector256<int>, Vector256<float
         (part.AsInt16() + Avx2.MultiplyAddAdjacent(nibbles.AsByte(), Vector256.Create(*(int*)quad).AsSByte())).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddNibblesInFours(ref Vector256<int> part00, ref Vector256<int> part01, ref Vector256<int> part10, ref Vector256<int> part11, Vector256<int> nibbles0, Vector256<int> nibbles1, byte* quad0, byte* quad1)
+    {
+        part00 = AddNibbles(part00, nibbles0, quad0);
+        part01 = AddNibbles(part01, nibbles1, quad0);
+        part10 = AddNibbles(part10, nibbles0, quad1);
+        part11 = AddNibbles(part11, nibbles1, quad1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Close(Vector256<int> total, Vector256<int> part) => total + Avx2.MultiplyAddAdjacent(part.AsInt16(), Vector256<short>.One);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -45,6 +54,13 @@ internal unsafe struct GroupSimd256 : IGroupSimd<Vector256<int>, Vector256<float
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> AddBytes(Vector256<int> total, Vector256<int> first, Vector256<int> second, byte* quad) =>
         total + Avx2.MultiplyAddAdjacent(first.AsInt16(), Vector256.Create(*(int*)quad).AsInt16()) + Avx2.MultiplyAddAdjacent(second.AsInt16(), Vector256.Create(((int*)quad)[1]).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddBytesInPairs(ref Vector256<int> total0, ref Vector256<int> total1, Vector256<int> first0, Vector256<int> second0, Vector256<int> first1, Vector256<int> second1, byte* quad)
+    {
+        total0 = AddBytes(total0, first0, second0, quad);
+        total1 = AddBytes(total1, first1, second1, quad);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToFloat(Vector256<int> value) => Vector256.ConvertToSingle(value);

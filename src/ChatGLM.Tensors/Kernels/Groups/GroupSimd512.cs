@@ -33,6 +33,20 @@ internal unsafe struct GroupSimd512 : IGroupSimd<Vector512<int>, Vector512<float
         (part.AsInt16() + Avx512BW.MultiplyAddAdjacent(nibbles.AsByte(), Vector512.Create(*(int*)quad).AsSByte())).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddNibblesInFours(ref Vector512<int> part00, ref Vector512<int> part01, ref Vector512<int> part10, ref Vector512<int> part11, Vector512<int> nibbles0, Vector512<int> nibbles1, byte* quad0, byte* quad1)
+    {
+        var (x0, x1) = (Vector512.Create(*(int*)quad0).AsSByte(), Vector512.Create(*(int*)quad1).AsSByte());
+        var product00 = Avx512BW.MultiplyAddAdjacent(nibbles0.AsByte(), x0);
+        var product01 = Avx512BW.MultiplyAddAdjacent(nibbles1.AsByte(), x0);
+        var product10 = Avx512BW.MultiplyAddAdjacent(nibbles0.AsByte(), x1);
+        var product11 = Avx512BW.MultiplyAddAdjacent(nibbles1.AsByte(), x1);
+        part00 = (part00.AsInt16() + product00).AsInt32();
+        part01 = (part01.AsInt16() + product01).AsInt32();
+        part10 = (part10.AsInt16() + product10).AsInt32();
+        part11 = (part11.AsInt16() + product11).AsInt32();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Close(Vector512<int> total, Vector512<int> part) => total + Avx512BW.MultiplyAddAdjacent(part.AsInt16(), Vector512<short>.One);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -45,6 +59,20 @@ internal unsafe struct GroupSimd512 : IGroupSimd<Vector512<int>, Vector512<float
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> AddBytes(Vector512<int> total, Vector512<int> first, Vector512<int> second, byte* quad) =>
         total + Avx512BW.MultiplyAddAdjacent(first.AsInt16(), Vector512.Create(*(int*)quad).AsInt16()) + Avx512BW.MultiplyAddAdjacent(second.AsInt16(), Vector512.Create(((int*)quad)[1]).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddBytesInPairs(ref Vector512<int> total0, ref Vector512<int> total1, Vector512<int> first0, Vector512<int> second0, Vector512<int> first1, Vector512<int> second1, byte* quad)
+    {
+        var (x, y) = (Vector512.Create(*(int*)quad).AsInt16(), Vector512.Create(((int*)quad)[1]).AsInt16());
+        var product0 = Avx512BW.MultiplyAddAdjacent(first0.AsInt16(), x);
+        var product1 = Avx512BW.MultiplyAddAdjacent(first1.AsInt16(), x);
+        var more0 = Avx512BW.MultiplyAddAdjacent(second0.AsInt16(), y);
+        var more1 = Avx512BW.MultiplyAddAdjacent(second1.AsInt16(), y);
+        total0 += product0;
+        total1 += product1;
+        total0 += more0;
+        total1 += more1;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ToFloat(Vector512<int> value) => Vector512.ConvertToSingle(value);

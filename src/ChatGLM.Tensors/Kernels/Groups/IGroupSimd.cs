@@ -33,6 +33,9 @@ internal unsafe interface IGroupSimd<TInt, TFloat>
     /// <summary>Adds four columns times a quad of activations (signed bytes, -127..127).</summary>
     static abstract TInt AddNibbles(TInt part, TInt nibbles, byte* quad);
 
+    /// <summary>The same for two rows of activations and two vectors of outputs. Multiplications come before additions: see <see cref="RowTile{TSimd, TVec}"/>.</summary>
+    static abstract void AddNibblesInFours(ref TInt part00, ref TInt part01, ref TInt part10, ref TInt part11, TInt nibbles0, TInt nibbles1, byte* quad0, byte* quad1);
+
     /// <summary>Adds the partial sum to the total.</summary>
     static abstract TInt Close(TInt total, TInt part);
 
@@ -41,6 +44,9 @@ internal unsafe interface IGroupSimd<TInt, TFloat>
 
     /// <summary>Adds four columns times a quad of activations.</summary>
     static abstract TInt AddBytes(TInt total, TInt first, TInt second, byte* quad);
+
+    /// <summary>The same for two vectors of outputs.</summary>
+    static abstract void AddBytesInPairs(ref TInt total0, ref TInt total1, TInt first0, TInt second0, TInt first1, TInt second1, byte* quad);
 
     static abstract TFloat ToFloat(TInt value);
 
