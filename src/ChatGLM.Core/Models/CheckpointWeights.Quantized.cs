@@ -114,6 +114,7 @@ internal partial class CheckpointWeights
         var main = Backend as HostBackend ?? CpuBackend.Shared;
         using var data = checkpoint.Read(entry.Name, main);
         var wide = main.Dequantize(new BlockQuantizedWeight(data, checked((int)entry.Shape[1]), format));
+        data.ReleasePages();
         if (dtype != DType.Float32)
         {
             using var exact = wide;

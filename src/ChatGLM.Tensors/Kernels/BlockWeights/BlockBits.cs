@@ -86,7 +86,8 @@ internal static unsafe class BlockBits
         var scaled = (Vector128.ShiftRightArithmetic(bits.AsInt32(), 3).AsUInt32() & Vector128.Create(0xFFFFE000u)) | Vector128.Create(224u << 23);
         var leading = (scaled & Vector128.Create(0x80000000u)) | Vector128.Create((127u + 98) << 23);
         var subnormal = (scaled.AsSingle() * Vector128.Create(2f)) - leading.AsSingle();
-        return Vector128.Min(scaled, subnormal.AsUInt32()).AsSingle() * Vector128.Create(Reciprocal).AsSingle();
+        var value = Vector128.Min(scaled, subnormal.AsUInt32()).AsSingle() * Vector128.Create(Reciprocal).AsSingle();
+        return value | (bits & Vector128.Create(0x80000000u)).AsSingle(); // -0, the scale of a block of zeros
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -95,6 +96,7 @@ internal static unsafe class BlockBits
         var scaled = (Vector256.ShiftRightArithmetic(bits.AsInt32(), 3).AsUInt32() & Vector256.Create(0xFFFFE000u)) | Vector256.Create(224u << 23);
         var leading = (scaled & Vector256.Create(0x80000000u)) | Vector256.Create((127u + 98) << 23);
         var subnormal = (scaled.AsSingle() * Vector256.Create(2f)) - leading.AsSingle();
-        return Vector256.Min(scaled, subnormal.AsUInt32()).AsSingle() * Vector256.Create(Reciprocal).AsSingle();
+        var value = Vector256.Min(scaled, subnormal.AsUInt32()).AsSingle() * Vector256.Create(Reciprocal).AsSingle();
+        return value | (bits & Vector256.Create(0x80000000u)).AsSingle(); // -0, the scale of a block of zeros
     }
 }

@@ -12,6 +12,8 @@ internal static unsafe class BlockProduct<TSimd, TFloat, TFormat>
     where TFloat : struct
     where TFormat : struct, IBlockFormat
 {
+    // Rows of x for which a row of the weight is taken apart once.
+    private const int FourRows = 4;
     private const int PrefetchBytes = 4096;
     private const long SmallestTaskBytes = 64 << 10;
 
@@ -33,13 +35,19 @@ internal static unsafe class BlockProduct<TSimd, TFloat, TFormat>
             for (var pair = (int)((long)pairs * task / tasks); pair < end; pair++)
             {
                 var (first, second) = (2 * pair, Math.Min((2 * pair) + 1, weight.Outputs - 1));
-                for (var row = 0; row < rows; row++)
+                var row = 0;
+                for (; row <= rows - FourRows; row += FourRows)
+                {
+                    MultiplyFour(first, row);
+                    MultiplyFour(second, row);
+                }
+
+                for (; row < rows; row++)
                 {
                     // The second row of x finds the weight in the cache.
                     Multiply(first, second, row, out var a, out var b);
-                    var to = result + ((nint)row * weight.Outputs);
-                    to[first] = bias == null ? a : a + bias[first];
-                    to[second] = bias == null ? b : b + bias[second];
+                    Put(first, row, a);
+                    Put(second, row, b);
                 }
             }
         }
@@ -56,8 +64,12 @@ internal static unsafe class BlockProduct<TSimd, TFloat, TFormat>
             for (var left = x.Groups; left > 0; left -= BlockMatrix.ChunkGroups, group += BlockMatrix.ChunkGroups)
             {
                 var groups = Math.Min(left, BlockMatrix.ChunkGroups);
-                Prepare(first, groups, group, scales, minimums, ref firstRest);
-                Prepare(second, groups, group, scales + 16, minimums + 8, ref secondRest);
+                Prefetch(first);
+                Prefetch(second);
+                TFormat.Scales(first, groups, scales, minimums);
+                TFormat.Scales(second, groups, scales + 16, minimums + 8);
+                Prepare(group, scales, scales, minimums, ref firstRest);
+                Prepare(group, scales + 16, scales + 16, minimums + 8, ref secondRest);
                 var numbers = x.Numbers + (group * BlockMatrix.GroupColumns);
                 var starts = x.Starts + (group * 8);
                 for (var pair = 0; pair < groups / 2; pair++)
@@ -74,38 +86,92 @@ internal static unsafe class BlockProduct<TSimd, TFloat, TFormat>
                 second += TFormat.ChunkBytes;
             }
 
-            firstResult = TSimd.Sum(firstSum);
-            secondResult = TSimd.Sum(secondSum);
-            if (TFormat.HasMinimum)
-            {
-                firstResult += TSimd.Sum(firstRest);
-                secondResult += TSimd.Sum(secondRest);
-            }
+            firstResult = Sum(firstSum, firstRest);
+            secondResult = Sum(secondSum, secondRest);
         }
 
-        /// <summary>The scales of a chunk times those of the activations, and what its minimums come to.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Prepare(byte* chunk, int groups, nint group, float* scales, float* minimums, ref TFloat rest)
+        /// <summary>Four rows of x with one of the weight.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        [SkipLocalsInit]
+        private void MultiplyFour(int output, int row)
         {
-            if (Sse.IsSupported)
+            var scales = stackalloc float[16];
+            var minimums = stackalloc float[8];
+            var own = stackalloc float[FourRows * 16];
+            var data = weight.Row(output);
+            var (group, stride) = ((nint)row * x.Stride, (nint)x.Stride);
+            TFloat sum0 = TSimd.Zero, sum1 = TSimd.Zero, sum2 = TSimd.Zero, sum3 = TSimd.Zero;
+            TFloat rest0 = TSimd.Zero, rest1 = TSimd.Zero, rest2 = TSimd.Zero, rest3 = TSimd.Zero;
+            for (var left = x.Groups; left > 0; left -= BlockMatrix.ChunkGroups, group += BlockMatrix.ChunkGroups)
             {
-                for (var i = 0; i < TFormat.ChunkBytes; i += 64)
-                    Sse.Prefetch0(chunk + PrefetchBytes + i);
+                var groups = Math.Min(left, BlockMatrix.ChunkGroups);
+                Prefetch(data);
+                TFormat.Scales(data, groups, scales, minimums);
+                Prepare(group, scales, own, minimums, ref rest0);
+                Prepare(group + stride, scales, own + 16, minimums, ref rest1);
+                Prepare(group + (2 * stride), scales, own + 32, minimums, ref rest2);
+                Prepare(group + (3 * stride), scales, own + 48, minimums, ref rest3);
+                for (var pair = 0; pair < groups / 2; pair++)
+                {
+                    AddFour(data, pair, isOdd: false, group, own, ref sum0, ref sum1, ref sum2, ref sum3);
+                    AddFour(data, pair, isOdd: true, group, own, ref sum0, ref sum1, ref sum2, ref sum3);
+                }
+
+                if (groups % 2 != 0)
+                    AddFour(data, groups / 2, isOdd: false, group, own, ref sum0, ref sum1, ref sum2, ref sum3);
+                data += TFormat.ChunkBytes;
             }
 
-            TFormat.Scales(chunk, groups, scales, minimums);
+            Put(output, row, Sum(sum0, rest0));
+            Put(output, row + 1, Sum(sum1, rest1));
+            Put(output, row + 2, Sum(sum2, rest2));
+            Put(output, row + 3, Sum(sum3, rest3));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void AddFour(byte* data, int pair, bool isOdd, nint group, float* scales, ref TFloat sum0, ref TFloat sum1, ref TFloat sum2, ref TFloat sum3)
+        {
+            TFormat.Load(data, pair, isOdd, out var first, out var second);
+            var at = (2 * pair) + (isOdd ? 1 : 0);
+            var numbers = x.Numbers + ((group + at) * BlockMatrix.GroupColumns);
+            var starts = x.Starts + ((group + at) * 8);
+            var (nextNumbers, nextStarts) = ((nint)x.Stride * BlockMatrix.GroupColumns, (nint)x.Stride * 8);
+            sum0 = AddScaled(TSimd.Dot(first, second, numbers, starts, TFormat.Offset == 128), scales, at, sum0);
+            sum1 = AddScaled(TSimd.Dot(first, second, numbers + nextNumbers, starts + nextStarts, TFormat.Offset == 128), scales + 16, at, sum1);
+            sum2 = AddScaled(TSimd.Dot(first, second, numbers + (2 * nextNumbers), starts + (2 * nextStarts), TFormat.Offset == 128), scales + 32, at, sum2);
+            sum3 = AddScaled(TSimd.Dot(first, second, numbers + (3 * nextNumbers), starts + (3 * nextStarts), TFormat.Offset == 128), scales + 48, at, sum3);
+        }
+
+        private void Put(int output, int row, float value) => result[((nint)row * weight.Outputs) + output] = bias == null ? value : value + bias[output];
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static float Sum(TFloat sum, TFloat rest) => TFormat.HasMinimum ? TSimd.Sum(sum) + TSimd.Sum(rest) : TSimd.Sum(sum);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Prefetch(byte* chunk)
+        {
+            if (!Sse.IsSupported)
+                return;
+            for (var i = 0; i < TFormat.ChunkBytes; i += 64)
+                Sse.Prefetch0(chunk + PrefetchBytes + i);
+        }
+
+        /// <summary>The scales of a chunk times those of a row of activations, and what its minimums come to.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Prepare(nint group, float* scales, float* target, float* minimums, ref TFloat rest)
+        {
             if (TFormat.HasMinimum)
                 rest = TSimd.MultiplyAdd(minimums, x.Sums + group, rest);
             if (!TFormat.HasHalfScales)
             {
-                TSimd.Multiply(scales, x.Scales + group);
+                TSimd.Multiply(scales, x.Scales + group, target);
                 return;
             }
 
             for (var i = 0; i < BlockMatrix.ChunkGroups; i++)
             {
-                scales[2 * i] *= x.Scales[group + i];
-                scales[(2 * i) + 1] *= x.Scales[group + i];
+                target[2 * i] = scales[2 * i] * x.Scales[group + i];
+                target[(2 * i) + 1] = scales[(2 * i) + 1] * x.Scales[group + i];
             }
         }
 
@@ -117,16 +183,13 @@ internal static unsafe class BlockProduct<TSimd, TFloat, TFormat>
             var firstDot = TSimd.Dot(a, b, numbers, starts, TFormat.Offset == 128);
             var secondDot = TSimd.Dot(c, d, numbers, starts, TFormat.Offset == 128);
             var at = (2 * pair) + (isOdd ? 1 : 0);
-            if (TFormat.HasHalfScales)
-            {
-                firstSum = TSimd.MultiplyAdd(firstDot, scales[2 * at], scales[(2 * at) + 1], firstSum);
-                secondSum = TSimd.MultiplyAdd(secondDot, scales[16 + (2 * at)], scales[17 + (2 * at)], secondSum);
-            }
-            else
-            {
-                firstSum = TSimd.MultiplyAdd(firstDot, scales[at], firstSum);
-                secondSum = TSimd.MultiplyAdd(secondDot, scales[16 + at], secondSum);
-            }
+            firstSum = AddScaled(firstDot, scales, at, firstSum);
+            secondSum = AddScaled(secondDot, scales + 16, at, secondSum);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static TFloat AddScaled(TFloat dot, float* scales, int group, TFloat sum) => TFormat.HasHalfScales
+            ? TSimd.MultiplyAdd(dot, scales[2 * group], scales[(2 * group) + 1], sum)
+            : TSimd.MultiplyAdd(dot, scales[group], sum);
     }
 }

@@ -26,10 +26,10 @@ internal unsafe struct BlockSimd128 : IBlockSimd<BlockSimd128.Eight>
         new(Vector128.FusedMultiplyAdd(Vector128.Load(a), Vector128.Load(b), sum.Lower), Vector128.FusedMultiplyAdd(Vector128.Load(a + 4), Vector128.Load(b + 4), sum.Upper));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Multiply(float* a, float* by)
+    public static void Multiply(float* a, float* by, float* target)
     {
-        (Vector128.Load(a) * Vector128.Load(by)).Store(a);
-        (Vector128.Load(a + 4) * Vector128.Load(by + 4)).Store(a + 4);
+        (Vector128.Load(a) * Vector128.Load(by)).Store(target);
+        (Vector128.Load(a + 4) * Vector128.Load(by + 4)).Store(target + 4);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

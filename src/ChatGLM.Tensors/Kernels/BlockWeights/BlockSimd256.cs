@@ -33,7 +33,7 @@ internal unsafe struct BlockSimd256 : IBlockSimd<Vector256<float>>
     public static Vector256<float> MultiplyAdd(float* a, float* b, Vector256<float> sum) => Fma.MultiplyAdd(Vector256.Load(a), Vector256.Load(b), sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Multiply(float* a, float* by) => (Vector256.Load(a) * Vector256.Load(by)).Store(a);
+    public static void Multiply(float* a, float* by, float* target) => (Vector256.Load(a) * Vector256.Load(by)).Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> a) => BlockSimd128.Sum(a.GetLower() + a.GetUpper());

@@ -25,7 +25,7 @@ internal unsafe struct BlockSimdVnni : IBlockSimd<Vector256<float>>
     public static Vector256<float> MultiplyAdd(float* a, float* b, Vector256<float> sum) => BlockSimd256.MultiplyAdd(a, b, sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Multiply(float* a, float* by) => BlockSimd256.Multiply(a, by);
+    public static void Multiply(float* a, float* by, float* target) => BlockSimd256.Multiply(a, by, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> a) => BlockSimd256.Sum(a);

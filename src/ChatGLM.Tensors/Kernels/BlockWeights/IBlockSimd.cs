@@ -29,8 +29,8 @@ internal unsafe interface IBlockSimd<TFloat>
     /// <summary>The same for eight numbers and eight others.</summary>
     static abstract TFloat MultiplyAdd(float* a, float* b, TFloat sum);
 
-    /// <summary>Multiplies eight numbers in place.</summary>
-    static abstract void Multiply(float* a, float* by);
+    /// <summary>The products of eight numbers and eight others.</summary>
+    static abstract void Multiply(float* a, float* by, float* target);
 
     /// <summary>The sum of the lanes: halves are added, then quarters, then the two that are left.</summary>
     static abstract float Sum(TFloat a);
