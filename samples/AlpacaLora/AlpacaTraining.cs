@@ -9,7 +9,8 @@ namespace ChatGLM.Samples.AlpacaLora;
 /// <param name="settings">Model, data and adapter.</param>
 /// <param name="training">How to train.</param>
 /// <param name="output">Where to report.</param>
-internal sealed class AlpacaTraining(AlpacaSettings settings, TrainingArguments training, TextWriter output)
+/// <param name="customize">Changes what the trainer is given.</param>
+internal sealed class AlpacaTraining(AlpacaSettings settings, TrainingArguments training, TextWriter output, Func<TrainerOptions, TrainerOptions>? customize = null)
 {
     public void Run(CancellationToken cancellationToken)
     {
@@ -26,7 +27,8 @@ internal sealed class AlpacaTraining(AlpacaSettings settings, TrainingArguments 
             R = settings.R, LoraAlpha = settings.LoraAlpha, LoraDropout = (float)settings.LoraDropout, TargetModules = new TargetModules(settings.TargetModules), TaskType = TaskType.CausalLM,
         });
         peft.PrintTrainableParameters(output);
-        var trainer = new Trainer(peft, training, train, evaluation, new() { DataCollator = new DataCollatorForSeq2Seq(tokenizer), Logger = new ConsoleLog(output) });
+        var options = new TrainerOptions { DataCollator = new DataCollatorForSeq2Seq(tokenizer), Logger = new ConsoleLog(output) };
+        var trainer = new Trainer(peft, training, train, evaluation, customize?.Invoke(options) ?? options);
         Report(trainer, "eval", trainer.Evaluate(cancellationToken: cancellationToken), evaluation.Count, "before training");
         var result = trainer.Train(cancellationToken: cancellationToken);
         Report(trainer, "train", result.Metrics, train.Count, null);

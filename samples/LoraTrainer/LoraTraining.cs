@@ -7,7 +7,8 @@ namespace ChatGLM.Samples.LoraTrainer;
 /// <summary>The trainer's <c>main.py</c>: an adapter over a base of 8 bits, checkpoints on the way, and the adapter in <c>model_final</c> at the end.</summary>
 /// <param name="settings">What to do.</param>
 /// <param name="output">Where to report.</param>
-internal sealed class LoraTraining(LoraSettings settings, TextWriter output)
+/// <param name="customize">Changes what the trainer is given.</param>
+internal sealed class LoraTraining(LoraSettings settings, TextWriter output, Func<TrainerOptions, TrainerOptions>? customize = null)
 {
     private const string FinalFolder = "model_final";
 
@@ -42,7 +43,8 @@ internal sealed class LoraTraining(LoraSettings settings, TextWriter output)
             SaveTotalLimit = settings.SaveTotalLimit,
         };
         IDataCollator collator = tokenizer.Generation == ChatGLMGeneration.ChatGLM6B ? new DataCollatorForSeq2Seq(tokenizer) : new DataCollatorForLanguageModeling(tokenizer);
-        var trainer = new Trainer(peft, arguments, rows, options: new() { DataCollator = collator, Logger = new ConsoleLog(output) });
+        var options = new TrainerOptions { DataCollator = collator, Logger = new ConsoleLog(output) };
+        var trainer = new Trainer(peft, arguments, rows, options: customize?.Invoke(options) ?? options);
         var result = trainer.Train(cancellationToken: cancellationToken);
         MetricsText.Write(output, "train", result.Metrics);
         trainer.SaveState();

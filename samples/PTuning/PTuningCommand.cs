@@ -12,6 +12,13 @@ internal static class PTuningCommand
         "config_name", "use_fast_tokenizer", "no_use_fast_tokenizer", "use_auth_token", "resize_position_embeddings", "lang", "dataset_config_name", "pad_to_max_length", "forced_bos_token",
     ];
 
+    /// <summary>What it does.</summary>
+    public static string Description => $"""
+        Fine-tunes a ChatGLM model with a prefix (P-Tuning v2) or whole, and predicts with it: THUDM's ptuning/main.py. Its train.sh and evaluate.sh, and those of ChatGLM3's finetune_chatmodel_demo, run with the program's name changed.
+        A JSON file of arguments can stand in place of all flags.
+        {TrainingFlags.Help()}
+        """;
+
     /// <summary>The words of a command line, or of the JSON file that is its only word.</summary>
     public static IReadOnlyList<string> Words(IReadOnlyList<string> args) => ArgumentFile.Normalize(args.Count == 0 ? ["--help"] : ArgumentFile.Expand(args));
 
@@ -19,7 +26,17 @@ internal static class PTuningCommand
     /// <param name="customize">Changes what the trainer is given; tests compare with recorded runs that way.</param>
     public static RootCommand Create(Func<TrainerOptions, TrainerOptions>? customize = null)
     {
-        var model = Text("model_name_or_path", "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small model inside this sample.");
+        var command = new RootCommand(Description);
+        AddTo(command, customize);
+        return command;
+    }
+
+    /// <summary>Makes a command this one.</summary>
+    /// <param name="command">A command without flags.</param>
+    /// <param name="customize">Changes what the trainer is given.</param>
+    public static void AddTo(Command command, Func<TrainerOptions, TrainerOptions>? customize = null)
+    {
+        var model = Text("model_name_or_path", "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small demonstration model.");
         var tokenizer = Text("tokenizer_name", "The folder or repo of the tokenizer, if not that of the model.");
         var checkpoint = Text("ptuning_checkpoint", "A checkpoint-N folder whose prefix is loaded, written here or by Python.");
         var cacheDir = Text("cache_dir", "Where models and tokenized data are kept. Default: the usual caches.");
@@ -51,15 +68,15 @@ internal static class PTuningCommand
         var sourcePrefix = Text("source_prefix", "Put before every question.");
         var jiebaDict = Text("jieba_dict", "A dictionary in jieba's form for the words of ROUGE. Default: the small one of this library.");
 
-        var command = new RootCommand($"""
-            Fine-tunes a ChatGLM model with a prefix (P-Tuning v2) or whole, and predicts with it: THUDM's ptuning/main.py. Its train.sh and evaluate.sh, and those of ChatGLM3's finetune_chatmodel_demo, run with the program's name changed.
-            A JSON file of arguments can stand in place of all flags.
-            {TrainingFlags.Help()}
-            """)
+        foreach (var option in new Option[]
         {
             model, tokenizer, checkpoint, cacheDir, revision, quantization, preSeqLen, projection, datasetName, trainFile, validationFile, testFile, trainFormat, maxSeq, prompt, response, history,
             overwriteCache, workers, maxSource, maxTarget, valMaxTarget, maxTrain, maxEval, maxPredict, numBeams, ignorePad, noIgnorePad, sourcePrefix, jiebaDict,
-        };
+        })
+        {
+            command.Add(option);
+        }
+
         foreach (var name in WithoutEffect)
             command.Add(new Option<string?>("--" + name) { Hidden = true, Arity = ArgumentArity.ZeroOrOne });
         command.TreatUnmatchedTokensAsErrors = false;
@@ -117,7 +134,6 @@ internal static class PTuningCommand
             new PTuningScript(models, data, training, parsed.InvocationConfiguration.Output, customize).Run(cancellationToken);
             return Task.FromResult(0);
         });
-        return command;
     }
 
     private static Option<string?> Text(string name, string description) => new("--" + name) { Description = description };

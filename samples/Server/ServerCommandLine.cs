@@ -9,13 +9,25 @@ internal static class ServerCommandLine
     private const string Server = ServerOptions.Section;
     private const string Model = ServerApplication.ModelSection;
 
+    /// <summary>What the command does.</summary>
+    public const string Description =
+        "Serves a ChatGLM model over HTTP in OpenAI's form, with a page to chat on. The environment sets the same keys as a configuration file, with CHATGLM_ before them: CHATGLM_Server__ApiKey.";
+
     /// <summary>Creates the command.</summary>
     /// <param name="run">Gets the settings: the file if one is named, what the flags say, and whether to log JSON.</param>
     public static RootCommand Create(Func<ServerSettings, CancellationToken, Task<int>> run)
     {
+        var command = new RootCommand(Description);
+        var read = AddTo(command);
+        command.SetAction((parsed, cancellationToken) => run(read(parsed), cancellationToken));
+        return command;
+    }
+
+    /// <summary>Adds the flags to a command.</summary>
+    /// <returns>Reads the settings from its command line.</returns>
+    public static Func<ParseResult, ServerSettings> AddTo(Command command)
+    {
         var keys = new List<(Option Option, string Key)>();
-        var command = new RootCommand(
-            "Serves a ChatGLM model over HTTP in OpenAI's form, with a page to chat on. The environment sets the same keys as a configuration file, with CHATGLM_ before them: CHATGLM_Server__ApiKey.");
         void Add<T>(string key, string description, params string[] names)
         {
             var option = new Option<T?>(names[0], names[1..]) { Description = description };
@@ -23,7 +35,7 @@ internal static class ServerCommandLine
             command.Options.Add(option);
         }
 
-        Add<string>($"{Model}:{nameof(ChatGLMOptions.Model)}", "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small model inside this sample.", "--model", "-m");
+        Add<string>($"{Model}:{nameof(ChatGLMOptions.Model)}", "A snapshot folder, or a repo id, which is downloaded if the Hugging Face cache does not hold it. Default: the small demonstration model.", "--model", "-m");
         Add<string>($"{Model}:{nameof(ChatGLMOptions.ModelId)}", "The name of the model for requests. Default: the folder's, or the repo id.", "--model-id");
         Add<string>($"{Model}:{nameof(ChatGLMOptions.Dtype)}", "float32, float16 or bfloat16. Default: as in the files, used in place.", "--dtype");
         Add<int?>($"{Model}:{nameof(ChatGLMOptions.QuantizationBit)}", "Hold the linear layers in 4 or 8 bits.", "--quantization-bit");
@@ -57,7 +69,7 @@ internal static class ServerCommandLine
         command.Options.Add(file);
         command.Options.Add(json);
 
-        command.SetAction((parsed, cancellationToken) =>
+        return parsed =>
         {
             var values = new Dictionary<string, string?>();
             foreach (var (option, key) in keys)
@@ -74,8 +86,7 @@ internal static class ServerCommandLine
 
             if (parsed.GetValue(keyFile) is { } path)
                 values[$"{Server}:{nameof(ServerOptions.ApiKey)}"] = File.ReadLines(path.FullName).FirstOrDefault()?.Trim() ?? "";
-            return run(new ServerSettings(values, parsed.GetValue(file)?.FullName, parsed.GetValue(json)), cancellationToken);
-        });
-        return command;
+            return new ServerSettings(values, parsed.GetValue(file)?.FullName, parsed.GetValue(json));
+        };
     }
 }

@@ -5,12 +5,12 @@ using Microsoft.Extensions.AI;
 namespace ChatGLM.Extensions.AI;
 
 /// <summary>One answer on its way from the model to the updates of a response, whatever it answers.</summary>
-internal sealed class AnswerWriter(string responseId, string modelId, SharedModel model, Telemetry.Operation operation, ChannelWriter<ChatResponseUpdate> updates)
+internal sealed class AnswerWriter(string responseId, string modelId, string? adapter, SharedModel model, Telemetry.Operation operation, ChannelWriter<ChatResponseUpdate> updates)
 {
     private readonly DateTimeOffset _createdAt = DateTimeOffset.UtcNow;
 
-    /// <summary>The model or adapter that answers.</summary>
-    public string ModelId => modelId;
+    /// <summary>The adapter that answers; null for the model without one.</summary>
+    public string? Adapter => adapter;
 
     /// <summary>What the application asks for.</summary>
     public ChatGLMOptions Defaults => model.Options;

@@ -1,49 +1,65 @@
+using ChatGLM.Batching;
+using ChatGLM.Generation;
 using Microsoft.Extensions.AI;
-using GlmMessage = ChatGLM.Chat.ChatMessage;
+using GlmOptions = ChatGLM.Models.ChatOptions;
 
 namespace ChatGLM.Extensions.AI;
 
 /// <summary>The answer to a chat's last message.</summary>
 internal sealed class ChatAnswer(IReadOnlyList<ChatMessage> messages, ChatOptions? options, ToolList? tools, object? raw)
 {
-    /// <summary>Writes the answer. The model is this request's meanwhile.</summary>
-    public async Task<bool> WriteAsync(LoadedModel loaded, AnswerWriter writer, CancellationToken cancellationToken)
+    /// <summary>Writes the answer, beside others of the same model.</summary>
+    public async Task WriteAsync(LoadedModel loaded, AnswerWriter writer, CancellationToken cancellationToken)
     {
         var generation = loaded.Tokenizer.Generation;
         tools?.RequireSupportBy(generation);
         var prompt = ChatPrompt.Build(messages, options?.Instructions, tools, generation);
         var how = GenerationMapper.Map(options, raw, writer.Defaults, loaded.Model.ChatGenerationConfig) with { Role = prompt.Role };
-        if (writer.Defaults.MaxInputTokens is not null)
-            loaded.RequireAllowedLength(loaded.Tokenizer.BuildChatInput(prompt.Query, new Chat.ChatHistory(prompt.History), prompt.Role).Length);
-        // What a cache holds was rounded in the company of other tokens: who asks for a seed gets an answer that hangs on nothing else.
-        var session = how.Generation!.Seed is null ? loaded.Conversations.Take(writer.ModelId, prompt.History) : loaded.Conversations.Fresh(prompt.History);
-        try
+        var request = BatchRequest.ForChat(loaded.Model, loaded.Tokenizer, prompt.Query, prompt.History, how) with
         {
-            var reader = new AnswerReader(generation, tools, how.Generation.StopStrings ?? []);
-            await foreach (var piece in session.StreamChatAsync(prompt.Query, how, cancellationToken).ConfigureAwait(false))
-            {
-                writer.Begin();
-                if (reader.Append(piece) is { } contents)
-                    writer.Write(contents);
-            }
+            Adapter = writer.Adapter,
+            // Who asks for a seed gets an answer that hangs on nothing else, whatever the backend promises about the bits of others.
+            ReusesPrefixes = how.Generation!.Seed is null,
+        };
+        loaded.RequireAllowedLength(request.PromptIds.Count);
+        var reader = new AnswerReader(generation, tools, how.Generation.StopStrings ?? []);
+        if (how.Generation.NumBeams > 1)
+        {
+            var (text, beams) = await loaded.Engine.RunAsync((model, either) => Search(model, prompt, how, either), writer.Adapter, cancellationToken).ConfigureAwait(false);
+            Hear(text);
+            Finish(beams.FinishReason, beams.PromptTokens, beams.CachedTokens, beams.CompletionTokens);
+            return;
+        }
 
+        var answer = loaded.Engine.Submit(request, cancellationToken);
+        // Not ended with the caller's token: the answer ends with it, and is over then.
+        await foreach (var piece in answer.ReadTextAsync(loaded.Tokenizer, CancellationToken.None).ConfigureAwait(false))
+            Hear(piece);
+        var result = await answer.Completion.ConfigureAwait(false);
+        Finish(result.Generation.FinishReasons[0], result.Generation.PromptTokens[0], result.CachedTokens, result.Generation.CompletionTokens[0]);
+
+        (string Text, Models.ChatResult Result) Search(Models.ChatGLMForConditionalGeneration model, ChatPrompt chat, GlmOptions search, CancellationToken either)
+        {
+            // A beam search may yet change all of it: it is no answer among others, and has the model to itself.
+            using var session = model.StartChat(loaded.Tokenizer, new Chat.ChatHistory(chat.History));
+            var found = session.Chat(chat.Query, search, either);
+            return (found.Content, found);
+        }
+
+        void Hear(string piece)
+        {
+            writer.Begin();
+            if (reader.Append(piece) is { } contents)
+                writer.Write(contents);
+        }
+
+        void Finish(FinishReason reason, int promptTokens, int cachedTokens, int completionTokens)
+        {
             if (reader.Finish() is { } rest)
                 writer.Write(rest);
             if (reader.BadCall is { } bad)
                 writer.NoteBadToolCall(bad.Tool, bad.Error);
-            var result = session.LastResult!;
-            writer.Finish(result.FinishReason, reader.CallsTool, result.PromptTokens, result.CachedTokens, result.CompletionTokens, cancellationToken);
-            if (how.Generation.Seed is null)
-            {
-                loaded.Conversations.PutBack(writer.ModelId, session, [.. prompt.History, new GlmMessage(prompt.Role, prompt.Query), .. reader.Messages]);
-                session = null;
-            }
-
-            return true;
-        }
-        finally
-        {
-            session?.Dispose();
+            writer.Finish(reason, reader.CallsTool, promptTokens, cachedTokens, completionTokens, cancellationToken);
         }
     }
 }

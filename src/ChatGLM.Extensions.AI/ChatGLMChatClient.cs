@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace ChatGLM.Extensions.AI;
 
 /// <summary>
-/// A ChatGLM model as an <see cref="IChatClient"/>. Safe for concurrent requests: they are answered one after another, in the order in which they came. It keeps nothing between requests but a
-/// cache, so that a request brings the whole history. A request may ask for one of the model's adapters by its name as the model id.
+/// A ChatGLM model as an <see cref="IChatClient"/>. Safe for concurrent requests: they are answered at once, a batch of all of them going through the model for every token. It keeps nothing between requests
+/// but a cache, so that a request brings the whole history. A request may ask for one of the model's adapters by its name as the model id.
 /// </summary>
 /// <remarks>
 /// A request with a seed gets the same answer whatever else is asked meanwhile. Instructions (system messages) go into ChatGLM3's system message, and into the next question of ChatGLM-6B and 2, which

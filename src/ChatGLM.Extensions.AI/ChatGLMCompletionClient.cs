@@ -1,10 +1,12 @@
+using ChatGLM.Batching;
+using ChatGLM.Generation;
 using Microsoft.Extensions.AI;
 
 namespace ChatGLM.Extensions.AI;
 
 /// <summary>
 /// Continues texts with a ChatGLM model, as they are: no roles, no history. (<see cref="IChatClient"/> is for conversations; there is no interface for this.) Safe for concurrent requests, which are
-/// answered in the order in which they came, chats of the same <see cref="SharedModel"/> among them. Options are those of a chat, but for instructions and tools.
+/// answered at once, chats of the same <see cref="SharedModel"/> among them. Options are those of a chat, but for instructions and tools.
 /// </summary>
 /// <param name="model">The model, which others may use too.</param>
 /// <param name="modelId">One of <see cref="SharedModel.ModelIds"/>, for requests that say none; null for the model without an adapter.</param>
@@ -32,27 +34,52 @@ public sealed class ChatGLMCompletionClient(SharedModel model, string? modelId =
         ArgumentNullException.ThrowIfNull(prompt);
         return _responses.RunAsync(options?.ModelId ?? _modelId, options, Prepare, cancellationToken);
 
-        Func<LoadedModel, AnswerWriter, CancellationToken, Task<bool>> Prepare()
+        Func<LoadedModel, AnswerWriter, CancellationToken, Task> Prepare()
         {
             if (options?.Tools is { Count: > 0 } tools)
                 throw new UnsupportedOptionException(nameof(options.Tools), $"a list of {tools.Count}", "none: tools belong to a chat");
             if (!string.IsNullOrEmpty(options?.Instructions))
                 throw new UnsupportedOptionException(nameof(options.Instructions), "a text", "none: instructions belong to a chat");
             var raw = options?.RawRepresentationFactory?.Invoke(_chat);
-            return (loaded, writer, cancellation) => Task.FromResult(Write(loaded, writer, prompt, options, raw, cancellation));
+            return (loaded, writer, cancellation) => WriteAsync(loaded, writer, prompt, options, raw, cancellation);
         }
     }
 
-    private static bool Write(LoadedModel loaded, AnswerWriter writer, string prompt, ChatOptions? options, object? raw, CancellationToken cancellationToken)
+    private static async Task WriteAsync(LoadedModel loaded, AnswerWriter writer, string prompt, ChatOptions? options, object? raw, CancellationToken cancellationToken)
     {
         var how = GenerationMapper.Map(options, raw, writer.Defaults, loaded.Model.ChatGenerationConfig);
-        if (writer.Defaults.MaxInputTokens is not null)
-            loaded.RequireAllowedLength(loaded.Tokenizer.Encode(prompt).Length);
-        var stops = new StopSequenceFilter(how.Generation!.StopStrings ?? []);
-        var result = loaded.Model.Generate(loaded.Tokenizer, prompt, Hear, how.Generation, how.Processors, cancellationToken);
-        Say(stops.Flush());
-        writer.Finish(result.FinishReason, false, result.PromptTokens, 0, result.CompletionTokens, cancellationToken);
-        return true;
+        var request = new BatchRequest
+        {
+            PromptIds = loaded.Tokenizer.Encode(prompt),
+            Config = how.Generation,
+            Adapter = writer.Adapter,
+            Processors = how.Processors,
+            Tokenizer = loaded.Tokenizer,
+            ReusesPrefixes = how.Generation!.Seed is null,
+        };
+        loaded.RequireAllowedLength(request.PromptIds.Count);
+        var stops = new StopSequenceFilter(how.Generation.StopStrings ?? []);
+        if (how.Generation.NumBeams > 1)
+        {
+            // A beam search may yet change all of it: it is no answer among others.
+            var text = await loaded.Engine.RunAsync(
+                (model, either) => model.Generate(loaded.Tokenizer, prompt, Hear, how.Generation, how.Processors, either), writer.Adapter, cancellationToken).ConfigureAwait(false);
+            Finish(text.FinishReason, text.PromptTokens, 0, text.CompletionTokens);
+            return;
+        }
+
+        var answer = loaded.Engine.Submit(request, cancellationToken);
+        // Not ended with the caller's token: the answer ends with it, and is over then.
+        await foreach (var piece in answer.ReadTextAsync(loaded.Tokenizer, CancellationToken.None).ConfigureAwait(false))
+            Hear(piece);
+        var result = await answer.Completion.ConfigureAwait(false);
+        Finish(result.Generation.FinishReasons[0], result.Generation.PromptTokens[0], result.CachedTokens, result.Generation.CompletionTokens[0]);
+
+        void Finish(FinishReason reason, int promptTokens, int cachedTokens, int completionTokens)
+        {
+            Say(stops.Flush());
+            writer.Finish(reason, false, promptTokens, cachedTokens, completionTokens, cancellationToken);
+        }
 
         void Hear(string piece)
         {

@@ -48,7 +48,7 @@ public sealed class ChatGLMEmbeddingGenerator : IEmbeddingGenerator<string, Embe
             {
                 // A turn for each text: a long list lets chats through in between.
                 var (vector, tokens) = await _model.RunAsync(
-                    (loaded, cancellation) => Task.FromResult(Embed(loaded, text, options?.Dimensions, cancellation)), modelId, null, cancellationToken).ConfigureAwait(false);
+                    (loaded, cancellation) => Embed(loaded, text, options?.Dimensions, cancellation), modelId, null, cancellationToken).ConfigureAwait(false);
                 result.Add(new Embedding<float>(vector) { ModelId = modelId, CreatedAt = DateTimeOffset.UtcNow });
                 inputTokens += tokens;
             }

@@ -1,3 +1,4 @@
+using ChatGLM.Batching;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
 
@@ -48,10 +49,21 @@ public sealed class ChatGLMOptions
     /// <summary>Above 1, tokens that prompt and answer hold already become less likely; null for the model's own.</summary>
     public float? RepetitionPenalty { get; set; }
 
+    /// <summary>The requests that are answered at once: every step through the model takes all of them one token further.</summary>
+    public int MaxConcurrentRequests { get; set; } = 16;
+
+    /// <summary>The tokens whose keys and values there is room for, of all answers under way and of what is kept for reuse; null for 2048 (or the model's positions, if fewer) for each of
+    /// <see cref="MaxConcurrentRequests"/> and <see cref="MaxCachedConversations"/>, within a quarter of the machine's memory. Where it runs out, the answers that came last wait.</summary>
+    public int? CacheTokens { get; set; }
+
+    /// <summary>How keys and values are held: Float16 takes half of Float32's memory, Int8 a quarter, and both are a little less exact.</summary>
+    public KeyValueFormat CacheFormat { get; set; }
+
     /// <summary>The requests that may wait for the model; one more is refused with a <see cref="ModelBusyException"/>.</summary>
     public int MaxQueueLength { get; set; } = 64;
 
-    /// <summary>The conversations whose keys and values are kept, so that their next turn reads only what is new; 0 for none. A request with a seed never uses them.</summary>
+    /// <summary>The conversations, each of about 2048 tokens, for whose keys and values there is room beside the answers under way, so that their next turn, and whatever begins as they did, reads only what
+    /// is new; 0 for none. A request with a seed never uses them.</summary>
     public int MaxCachedConversations { get; set; } = 4;
 
     /// <summary>Changes anything else about how the model is loaded, such as its backend or progress. Not part of a configuration section.</summary>
@@ -60,7 +72,7 @@ public sealed class ChatGLMOptions
     /// <summary>Called once with the loaded model, before its first request: put an adapter on it here. Not part of a configuration section.</summary>
     public Action<ChatGLMForConditionalGeneration>? PrepareModel { get; set; }
 
-    /// <summary>The adapters that <see cref="PrepareModel"/> puts on the model, by the names under which requests ask for them as their model id. Needs <see cref="SelectAdapter"/>. Not part of a
+    /// <summary>The adapters that <see cref="PrepareModel"/> puts on the model, by the names under which requests ask for them as their model id. Needs <see cref="SelectAdapter"/> or <see cref="BatchAdapters"/>. Not part of a
     /// configuration section.</summary>
     public IReadOnlyList<string> Adapters { get; set; } = [];
 
@@ -68,7 +80,23 @@ public sealed class ChatGLMOptions
     /// one before it. Not part of a configuration section.</summary>
     public Action<string?>? SelectAdapter { get; set; }
 
+    /// <summary>Called once after <see cref="PrepareModel"/>: how requests for different <see cref="Adapters"/> share steps through the model, such as <c>PeftModel.ForBatches</c>. It is used instead of
+    /// <see cref="SelectAdapter"/>, with which each adapter's requests go through the model by themselves. Not part of a configuration section.</summary>
+    public Func<BatchAdapters>? BatchAdapters { get; set; }
+
     internal string Name => ModelId ?? (Directory.Exists(Model) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model))) : Model) ?? "chatglm";
+
+    internal BatchingOptions ToBatchingOptions() => new()
+    {
+        MaxRequests = MaxConcurrentRequests,
+        // The queue stands before the engine.
+        MaxQueueLength = MaxConcurrentRequests,
+        CacheTokens = CacheTokens,
+        ReusedRequests = MaxCachedConversations,
+        CacheFormat = CacheFormat,
+        ReusesPrefixes = MaxCachedConversations > 0,
+        Adapters = BatchAdapters?.Invoke() ?? (Adapters.Count > 0 ? new SelectedAdapters(SelectAdapter!) : null),
+    };
 
     internal ModelOptions ToModelOptions() => new()
     {

@@ -8,8 +8,8 @@ namespace ChatGLM.Extensions.AI;
 /// <summary>Reads options from a configuration section, by hand: without reflection, and strict about keys that do not exist.</summary>
 internal static class ConfigurationReader
 {
-    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxInputTokens, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxQueueLength, "
-        + "MaxCachedConversations";
+    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxInputTokens, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxConcurrentRequests, CacheTokens, CacheFormat, "
+        + "MaxQueueLength, MaxCachedConversations";
 
     /// <exception cref="OptionsValidationException">A key is not known, or its value is no value of its kind.</exception>
     public static void Read(string name, IConfiguration section, ChatGLMOptions options)
@@ -33,7 +33,7 @@ internal static class ConfigurationReader
     {
         var key = entry.Key.ToUpperInvariant();
         if (entry.Value is not { } text)
-            return key is "CONFIGUREMODEL" or "PREPAREMODEL" or "ADAPTERS" or "SELECTADAPTER" ? "this only in code" : $"a key of {Known}";
+            return key is "CONFIGUREMODEL" or "PREPAREMODEL" or "ADAPTERS" or "SELECTADAPTER" or "BATCHADAPTERS" ? "this only in code" : $"a key of {Known}";
         switch (key)
         {
             case "MODEL":
@@ -68,6 +68,12 @@ internal static class ConfigurationReader
                 return TryReadInteger(text, out count) ? Done(options.TopK = count) : Integer;
             case "REPETITIONPENALTY":
                 return TryReadNumber(text, out number) ? Done(options.RepetitionPenalty = number) : Number;
+            case "MAXCONCURRENTREQUESTS":
+                return TryReadInteger(text, out count) ? Done(options.MaxConcurrentRequests = count) : Integer;
+            case "CACHETOKENS":
+                return TryReadInteger(text, out count) ? Done(options.CacheTokens = count) : Integer;
+            case "CACHEFORMAT":
+                return TryReadFormat(text, out var format) ? Done(options.CacheFormat = format) : "float32, float16 or int8";
             case "MAXQUEUELENGTH":
                 return TryReadInteger(text, out count) ? Done(options.MaxQueueLength = count) : Integer;
             case "MAXCACHEDCONVERSATIONS":
@@ -85,6 +91,18 @@ internal static class ConfigurationReader
     private static bool TryReadInteger(string text, out int value) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
 
     private static bool TryReadNumber(string text, out float value) => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && float.IsFinite(value);
+
+    private static bool TryReadFormat(string text, out KeyValueFormat format)
+    {
+        (var isKnown, format) = text.ToUpperInvariant() switch
+        {
+            "FLOAT32" => (true, KeyValueFormat.Float32),
+            "FLOAT16" => (true, KeyValueFormat.Float16),
+            "INT8" => (true, KeyValueFormat.Int8),
+            _ => (false, default),
+        };
+        return isKnown;
+    }
 
     private static bool TryReadDtype(string text, out DType dtype)
     {

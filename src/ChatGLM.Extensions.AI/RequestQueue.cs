@@ -1,10 +1,15 @@
 namespace ChatGLM.Extensions.AI;
 
-/// <summary>Lets one in at a time, in the order in which they came. (SemaphoreSlim promises no order.)</summary>
-internal sealed class RequestQueue(string modelId, int maxLength)
+/// <summary>
+/// Lets requests in in the order in which they came: so many answers at once, and one at a time that has the model to itself, which answers under way let through between two tokens. (SemaphoreSlim promises
+/// no order.)
+/// </summary>
+internal sealed class RequestQueue(string modelId, int maxLength, int maxConcurrent)
 {
     private readonly Lock _gate = new();
-    private readonly LinkedList<TaskCompletionSource> _waiting = [];
+    private readonly LinkedList<(bool IsExclusive, TaskCompletionSource Turn)> _waiting = [];
+    private TaskCompletionSource? _idle;
+    private int _answering;
     private bool _isBusy;
     private bool _isClosed;
 
@@ -19,71 +24,91 @@ internal sealed class RequestQueue(string modelId, int maxLength)
     }
 
     /// <summary>Waits for a turn. <see cref="Leave"/> ends it.</summary>
+    /// <param name="isExclusive">Whether it is work that has the model to itself; else an answer.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ModelBusyException">Too many wait already.</exception>
     /// <exception cref="ObjectDisposedException">The model is being disposed.</exception>
-    public Task EnterAsync(CancellationToken cancellationToken)
+    public Task EnterAsync(bool isExclusive, CancellationToken cancellationToken)
     {
-        LinkedListNode<TaskCompletionSource> place;
+        LinkedListNode<(bool IsExclusive, TaskCompletionSource Turn)> place;
         lock (_gate)
         {
             cancellationToken.ThrowIfCancellationRequested();
             ObjectDisposedException.ThrowIf(_isClosed, typeof(SharedModel));
-            if (!_isBusy)
+            if (CanEnter(isExclusive) && !_waiting.Any(waiting => waiting.IsExclusive == isExclusive))
             {
-                _isBusy = true;
+                Enter(isExclusive);
                 return Task.CompletedTask;
             }
 
             if (_waiting.Count >= maxLength)
                 throw new ModelBusyException(modelId, maxLength);
-            place = _waiting.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            place = _waiting.AddLast((isExclusive, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)));
         }
 
         return WaitAsync(place, cancellationToken);
     }
 
-    /// <summary>Ends a turn; the next in line begins.</summary>
-    public void Leave()
+    /// <summary>Ends a turn; those next in line begin.</summary>
+    public void Leave(bool isExclusive)
     {
         lock (_gate)
         {
-            if (_waiting.First is not { } next)
-            {
+            if (isExclusive)
                 _isBusy = false;
-                return;
+            else
+                _answering--;
+            for (var place = _waiting.First; place is not null;)
+            {
+                var (next, (exclusive, turn)) = (place.Next, place.Value);
+                if (CanEnter(exclusive))
+                {
+                    _waiting.Remove(place);
+                    Enter(exclusive);
+                    turn.SetResult();
+                }
+
+                place = next;
             }
 
-            _waiting.RemoveFirst();
-            next.Value.SetResult();
+            if (!_isBusy && _answering == 0)
+                _idle?.TrySetResult();
         }
     }
 
-    /// <summary>Sends everybody away who waits, and waits for the turn that is under way. No turn begins any more.</summary>
+    /// <summary>Sends everybody away who waits, and waits for the turns that are under way. No turn begins any more.</summary>
     public Task CloseAsync()
     {
         lock (_gate)
         {
             _isClosed = true;
-            foreach (var place in _waiting)
-                place.SetException(new ObjectDisposedException(nameof(SharedModel)));
+            foreach (var (_, turn) in _waiting)
+                turn.SetException(new ObjectDisposedException(nameof(SharedModel)));
             _waiting.Clear();
-            if (!_isBusy)
-            {
-                _isBusy = true;
+            if (!_isBusy && _answering == 0)
                 return Task.CompletedTask;
-            }
-
-            return _waiting.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Value.Task;
+            _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _idle.Task;
         }
     }
 
-    private async Task WaitAsync(LinkedListNode<TaskCompletionSource> place, CancellationToken cancellationToken)
+    private bool CanEnter(bool isExclusive) => !_isBusy && (isExclusive || _answering < maxConcurrent);
+
+    private void Enter(bool isExclusive)
     {
-        await using var registration = cancellationToken.UnsafeRegister(_ => Cancel(place, cancellationToken), null).ConfigureAwait(false);
-        await place.Value.Task.ConfigureAwait(false);
+        if (isExclusive)
+            _isBusy = true;
+        else
+            _answering++;
     }
 
-    private void Cancel(LinkedListNode<TaskCompletionSource> place, CancellationToken cancellationToken)
+    private async Task WaitAsync(LinkedListNode<(bool IsExclusive, TaskCompletionSource Turn)> place, CancellationToken cancellationToken)
+    {
+        await using var registration = cancellationToken.UnsafeRegister(_ => Cancel(place, cancellationToken), null).ConfigureAwait(false);
+        await place.Value.Turn.Task.ConfigureAwait(false);
+    }
+
+    private void Cancel(LinkedListNode<(bool IsExclusive, TaskCompletionSource Turn)> place, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
@@ -91,7 +116,7 @@ internal sealed class RequestQueue(string modelId, int maxLength)
             if (place.List is null)
                 return;
             _waiting.Remove(place);
-            place.Value.SetCanceled(cancellationToken);
+            place.Value.Turn.SetCanceled(cancellationToken);
         }
     }
 }

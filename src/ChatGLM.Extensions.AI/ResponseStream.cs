@@ -22,7 +22,7 @@ internal sealed class ResponseStream(SharedModel model, string operation, string
     public async IAsyncEnumerable<ChatResponseUpdate> RunAsync(
         string modelId,
         ChatOptions? options,
-        Func<Func<LoadedModel, AnswerWriter, CancellationToken, Task<bool>>> prepare,
+        Func<Func<LoadedModel, AnswerWriter, CancellationToken, Task>> prepare,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -44,7 +44,7 @@ internal sealed class ResponseStream(SharedModel model, string operation, string
     private async Task AnswerAsync(
         string modelId,
         ChatOptions? options,
-        Func<Func<LoadedModel, AnswerWriter, CancellationToken, Task<bool>>> prepare,
+        Func<Func<LoadedModel, AnswerWriter, CancellationToken, Task>> prepare,
         ChannelWriter<ChatResponseUpdate> updates,
         CancellationToken cancellationToken)
     {
@@ -58,8 +58,7 @@ internal sealed class ResponseStream(SharedModel model, string operation, string
             GenerationMapper.Check(options);
             model.Resolve(modelId);
             var write = prepare();
-            var writer = new AnswerWriter(responseId, name, model, measured, updates);
-            await model.RunAsync((loaded, cancellation) => write(loaded, writer, cancellation), name, measured, cancellationToken).ConfigureAwait(false);
+            await model.AnswerAsync((loaded, adapter, cancellation) => write(loaded, new AnswerWriter(responseId, name, adapter, model, measured, updates), cancellation), name, measured, cancellationToken).ConfigureAwait(false);
             updates.Complete();
         }
         catch (Exception error)

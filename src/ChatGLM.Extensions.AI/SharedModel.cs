@@ -7,12 +7,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace ChatGLM.Extensions.AI;
 
 /// <summary>
-/// One model for many clients and requests. It loads at the first request, answers one request at a time with all its threads, in the order in which they came, and refuses what is beyond
-/// <see cref="ChatGLMOptions.MaxQueueLength"/>. Safe for use from several threads. Disposing it ends the request under way and gives the memory back.
+/// One model for many clients and requests. It loads at the first request, answers up to <see cref="ChatGLMOptions.MaxConcurrentRequests"/> at once with all its threads
+/// (<see cref="ChatGLM.Batching.BatchingEngine"/>), lets the others in in the order in which they came, and refuses what is beyond <see cref="ChatGLMOptions.MaxQueueLength"/>. Safe for use from several
+/// threads. Disposing it ends the requests under way and gives the memory back.
 /// </summary>
 public sealed class SharedModel : IDisposable, IAsyncDisposable
 {
     private readonly RequestQueue _queue;
+    private readonly SemaphoreSlim _loading = new(1);
     private readonly CancellationTokenSource _disposing = new();
     private readonly Lazy<Task> _disposed;
     private volatile LoadedModel? _loaded;
@@ -51,7 +53,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         Options = options;
         ModelId = options.ModelId is null && options.Model is null && loaded?.Tokenizer.NameOrPath is { Length: > 0 } name ? name : options.Name;
         _loaded = loaded;
-        _queue = new RequestQueue(ModelId, options.MaxQueueLength);
+        _queue = new RequestQueue(ModelId, options.MaxQueueLength, options.MaxConcurrentRequests);
         Logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<SharedModel>();
         ModelIds = [ModelId, .. options.Adapters];
         Telemetry = new Telemetry(meters);
@@ -68,7 +70,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
     /// <summary>Whether the model is in memory.</summary>
     public bool IsLoaded => _loaded is not null;
 
-    /// <summary>The requests that wait for their turn, without the one that has it.</summary>
+    /// <summary>The requests that wait for their turn, without those that have it.</summary>
     public int QueueLength => _queue.Length;
 
     internal ChatGLMOptions Options { get; }
@@ -79,16 +81,16 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
 
     /// <summary>Loads the model before anybody asks, such as at the start of a server.</summary>
     /// <param name="cancellationToken">Ends the wait, or the loading between two tensors.</param>
-    public Task LoadAsync(CancellationToken cancellationToken = default) => RunAsync((_, _) => Task.FromResult(true), null, null, cancellationToken);
+    public Task LoadAsync(CancellationToken cancellationToken = default) => RunAsync((_, _) => true, null, null, cancellationToken);
 
-    /// <summary>Runs work that needs the model, on a worker thread, when its turn comes.</summary>
+    /// <summary>Runs work that has the model to itself, on the model's thread, when its turn comes: between two tokens of the answers under way, which wait for it.</summary>
     /// <param name="work">The work. It must not ask for the model again, which would wait for itself, and must not keep it.</param>
     /// <param name="cancellationToken">Ends the wait; the work gets it too, joined with the end of this object.</param>
     /// <exception cref="ModelBusyException">Too many requests wait already.</exception>
     public Task<TResult> RunAsync<TResult>(Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default) =>
         RunAsync(null, work, cancellationToken);
 
-    /// <summary>Runs work that needs the model with one of its adapters.</summary>
+    /// <summary>Runs work that has the model to itself, with one of its adapters.</summary>
     /// <param name="modelId">One of <see cref="ModelIds"/>; null for <see cref="ModelId"/>.</param>
     /// <param name="work">The work. It must not ask for the model again, which would wait for itself, and must not keep it.</param>
     /// <param name="cancellationToken">Ends the wait; the work gets it too, joined with the end of this object.</param>
@@ -98,7 +100,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         string? modelId, Func<ChatGLMForConditionalGeneration, ChatGLMTokenizer, CancellationToken, TResult> work, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(work);
-        return RunAsync((loaded, cancellation) => Task.FromResult(work(loaded.Model, loaded.Tokenizer, cancellation)), modelId, null, cancellationToken);
+        return RunAsync((loaded, cancellation) => work(loaded.Model, loaded.Tokenizer, cancellation), modelId, null, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -112,31 +114,68 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         ? modelId
         : throw new UnsupportedOptionException(nameof(Microsoft.Extensions.AI.ChatOptions.ModelId), $"'{modelId}'", $"{string.Join(", ", ModelIds.Select(id => $"'{id}'"))} or null");
 
-    internal async Task<TResult> RunAsync<TResult>(
-        Func<LoadedModel, CancellationToken, Task<TResult>> work, string? modelId, Telemetry.Operation? operation, CancellationToken cancellationToken)
+    /// <summary>Runs work that has the model to itself.</summary>
+    internal Task<TResult> RunAsync<TResult>(Func<LoadedModel, CancellationToken, TResult> work, string? modelId, Telemetry.Operation? operation, CancellationToken cancellationToken) => TakeTurnAsync(
+        isExclusive: true,
+        (loaded, adapter, cancellation) => loaded.Engine.RunAsync((_, either) => work(loaded, either), adapter, cancellation),
+        modelId,
+        operation,
+        cancellationToken);
+
+    /// <summary>Writes an answer, beside others.</summary>
+    /// <param name="answer">Gets the model and the adapter to answer with.</param>
+    /// <param name="modelId">The model or adapter asked for.</param>
+    /// <param name="operation">What is measured.</param>
+    /// <param name="cancellationToken">Ends the wait or the answer.</param>
+    internal Task AnswerAsync(Func<LoadedModel, string?, CancellationToken, Task> answer, string? modelId, Telemetry.Operation operation, CancellationToken cancellationToken) => TakeTurnAsync(
+        isExclusive: false,
+        async (loaded, adapter, cancellation) =>
+        {
+            await answer(loaded, adapter, cancellation).ConfigureAwait(false);
+            return true;
+        },
+        modelId,
+        operation,
+        cancellationToken);
+
+    private async Task<TResult> TakeTurnAsync<TResult>(
+        bool isExclusive, Func<LoadedModel, string?, CancellationToken, Task<TResult>> work, string? modelId, Telemetry.Operation? operation, CancellationToken cancellationToken)
     {
         var adapter = Resolve(modelId) is var name && name == ModelId ? null : name;
-        await _queue.EnterAsync(cancellationToken).ConfigureAwait(false);
+        await _queue.EnterAsync(isExclusive, cancellationToken).ConfigureAwait(false);
         try
         {
             operation?.TurnBegins();
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
-            return await Task.Run(
-                () =>
-                {
-                    var loaded = _loaded ??= Load(ending.Token);
-                    loaded.Select(adapter);
-                    return work(loaded, ending.Token);
-                },
-                ending.Token).ConfigureAwait(false);
+            // The caller's thread is not to load a model or to read a long prompt's text.
+            return await Task.Run(async () => await work(await LoadedAsync(ending.Token).ConfigureAwait(false), adapter, ending.Token).ConfigureAwait(false), ending.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_disposing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw new ObjectDisposedException(nameof(SharedModel));
         }
+        catch (OperationCanceledException error) when (cancellationToken.IsCancellationRequested && error.CancellationToken != cancellationToken)
+        {
+            throw new OperationCanceledException(error.Message, error, cancellationToken); // the caller's token, not the one in between
+        }
         finally
         {
-            _queue.Leave();
+            _queue.Leave(isExclusive);
+        }
+    }
+
+    private async Task<LoadedModel> LoadedAsync(CancellationToken cancellationToken)
+    {
+        if (_loaded is { } loaded)
+            return loaded;
+        await _loading.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return _loaded ??= Load(cancellationToken);
+        }
+        finally
+        {
+            _loading.Release();
         }
     }
 
@@ -170,6 +209,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         await _disposing.CancelAsync().ConfigureAwait(false);
         await idle.ConfigureAwait(false);
         _loaded?.Dispose();
+        _loading.Dispose();
         Telemetry.Dispose();
     }
 

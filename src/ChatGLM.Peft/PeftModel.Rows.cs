@@ -1,3 +1,4 @@
+using ChatGLM.Batching;
 using ChatGLM.Models;
 using ChatGLM.Peft.Rows;
 using ChatGLM.Tensors;
@@ -63,21 +64,33 @@ public partial class PeftModel
             : throw new AdapterRowsException($"{adapterNames.Count} adapters were named for {rows} rows; expected one for each ('{BaseAdapterName}' for a row without).");
     }
 
+    /// <summary>
+    /// The adapters for a <see cref="BatchingEngine"/> over the base model: <see cref="BatchingOptions.Adapters"/>. Rows of one batch go through different adapters where these can be chosen for single rows
+    /// (see <see cref="UseAdapters"/>); another adapter has its requests to itself, in passes of their own. Adapters are added and deleted inside <see cref="BatchingEngine.RunAsync"/> only.
+    /// </summary>
+    /// <param name="nameOf">Finds the adapter that a request's word for it means; null where they are the same.</param>
+    public BatchAdapters ForBatches(Func<string, string>? nameOf = null) => new PeftBatchAdapters(this, nameOf ?? (name => name));
+
+    /// <summary>Whether an adapter can be chosen for single rows.</summary>
+    internal bool CanChooseRows(string name) => _adapters.Any(a => a.Name == name) && RowProblem(name, Config(name)) is null;
+
     private void RequireRows(string name, PeftConfig config)
     {
-        if (config is not LoraConfig lora)
+        if (config is not LoraConfig)
             throw new AdapterRowsException($"'{name}' is a {config.PeftType} adapter; only LoRA adapters can be chosen for each row.");
-        var problem = lora switch
-        {
-            { UseDora: true } => "uses DoRA, which changes what the base's own weight gives",
-            { ModulesToSave.Count: > 0 } => "has modules_to_save, which stand in the model for every row",
-            { Bias: not LoraBias.None } => "has trained biases of the base, which all rows share",
-            { ChangesBase: true } => "had its first values taken out of the base's weights; save it with SavePretrainedAsLora and load that instead",
-            _ => _layers.FirstOrDefault(l => l.Path.Contains("prefix_encoder", StringComparison.Ordinal) && l.Layer.Adapters.Contains(name)).Path is { } path
-                ? $"is on '{path}', which works for all rows at once"
-                : null,
-        };
-        if (problem is not null)
+        if (RowProblem(name, config) is { } problem)
             throw new AdapterRowsException($"'{name}' cannot be chosen for single rows: it {problem}.");
     }
+
+    private string? RowProblem(string name, PeftConfig config) => config switch
+    {
+        not LoraConfig => "is no LoRA adapter",
+        LoraConfig { UseDora: true } => "uses DoRA, which changes what the base's own weight gives",
+        LoraConfig { ModulesToSave.Count: > 0 } => "has modules_to_save, which stand in the model for every row",
+        LoraConfig { Bias: not LoraBias.None } => "has trained biases of the base, which all rows share",
+        LoraConfig { ChangesBase: true } => "had its first values taken out of the base's weights; save it with SavePretrainedAsLora and load that instead",
+        _ => _layers.FirstOrDefault(l => l.Path.Contains("prefix_encoder", StringComparison.Ordinal) && l.Layer.Adapters.Contains(name)).Path is { } path
+            ? $"is on '{path}', which works for all rows at once"
+            : null,
+    };
 }

@@ -86,6 +86,14 @@ public sealed partial class Tensor : IDisposable
             MoveToCopy();
     }
 
+    /// <summary>Where this tensor looks at a mapped file: says that its pages will not be looked at soon, so that they no longer count as memory of the process (<see cref="MappedFile.ReleasePages"/>). Its
+    /// numbers stay. Elsewhere nothing happens.</summary>
+    public void ReleasePages()
+    {
+        if (Storage is MappedFile file)
+            file.ReleasePages(ByteOffset, ByteLength);
+    }
+
     /// <summary>Shape and element type, and the value of a single number.</summary>
     public override string ToString() => _storage is null ? $"Tensor {_shape} {DType}, disposed" : $"Tensor {_shape} {DType} on {Device}";
 

@@ -207,7 +207,7 @@ public partial class Trainer
             return new LabelSmoother(Arguments.LabelSmoothingFactor).Compute(scored.Logits, BehindVirtualTokens(labels, scored));
         }
 
-        return _model.Forward(inputs).Loss
+        return _model.Forward(inputs with { LossOnly = inputs.Labels is not null }).Loss
             ?? throw new TrainingDataException("a training batch", "it has no labels, so there is no loss. Give the rows labels, or a ComputeLoss.");
     }
 

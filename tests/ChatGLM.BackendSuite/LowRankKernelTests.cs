@@ -13,6 +13,7 @@ public class LowRankKernelTests
     [InlineData(130, 700, 8, DType.Float32)]
     [InlineData(130, 1029, 5, DType.BFloat16)]
     [InlineData(6, 512, 3, DType.Float16)]
+    [InlineData(9, 64, 8, DType.BFloat16)]
     public void Adds_thin_products(int rows, int columns, int rank, DType dtype) => AgreesWithReference(
         b =>
         {
@@ -41,17 +42,20 @@ public class LowRankKernelTests
     {
         foreach (var (name, backend, _, _) in SuiteBackends.All)
         {
-            using var scope = new TensorScope();
-            var values = new float[5 * 21];
-            values[^1] = value;
-            var matrix = backend.Cast(Tensor.From(values, [5, 21], backend), dtype);
-            var left = new float[5];
-            left[^1] = 1;
-            var right = new float[21];
-            right[^1] = change;
-            var (sum, isFinite) = backend.AddLowRank(matrix, [new LowRankTerm(Tensor.From(left, [5, 1], backend), Tensor.From(right, [1, 21], backend), 1)]);
-            isFinite.Should().Be(expected, name);
-            float.IsFinite(sum.ToFloatArray()[^1]).Should().Be(expected);
+            foreach (var (rows, columns, at) in new[] { (5, 21, 4), (5, 32, 4), (4, 32, 0), (4, 32, 1), (4, 32, 2), (8, 48, 7) })
+            {
+                using var scope = new TensorScope();
+                var values = new float[rows * columns];
+                values[((at + 1) * columns) - 1] = value;
+                var matrix = backend.Cast(Tensor.From(values, [rows, columns], backend), dtype);
+                var left = new float[rows];
+                left[at] = 1;
+                var right = new float[columns];
+                right[^1] = change;
+                var (sum, isFinite) = backend.AddLowRank(matrix, [new LowRankTerm(Tensor.From(left, [rows, 1], backend), Tensor.From(right, [1, columns], backend), 1)]);
+                isFinite.Should().Be(expected, $"{name}, row {at} of {rows} x {columns}");
+                float.IsFinite(sum.ToFloatArray()[((at + 1) * columns) - 1]).Should().Be(expected);
+            }
         }
     }
 }

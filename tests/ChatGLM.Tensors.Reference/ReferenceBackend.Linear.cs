@@ -96,6 +96,8 @@ public partial class ReferenceBackend
     {
         if (weight is GroupQuantizedWeight grouped)
             return DequantizeGroups(grouped);
+        if (weight is BlockQuantizedWeight blocks)
+            return DequantizeBlocks(blocks);
         if (weight is not RowQuantizedWeight quantized)
             return Cast(((DenseWeight)weight).Tensor, DType.Float32);
         var y = New([weight.OutFeatures, weight.InFeatures]);

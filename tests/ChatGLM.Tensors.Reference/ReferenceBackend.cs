@@ -9,6 +9,9 @@ public partial class ReferenceBackend : HostBackend
     private delegate double Binary(double a, double b);
 
     /// <inheritdoc/>
+    public override DecodeKernels Decoding => new(this);
+
+    /// <inheritdoc/>
     public override void Fill(Tensor target, double value)
     {
         target.MakeWritable();

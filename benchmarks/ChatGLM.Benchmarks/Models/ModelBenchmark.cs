@@ -107,7 +107,7 @@ internal sealed class ModelBenchmark(Backend backend, IDeviceCeilings ceilings, 
             using (var scope = new TensorScope())
             {
                 var tokens = Tensor.From(ids, [TrainBatch, TrainTokens], backend);
-                using var output = forward(new ModelInputs { InputIds = tokens, Labels = tokens, UseCache = false });
+                using var output = forward(new ModelInputs { InputIds = tokens, Labels = tokens, LossOnly = true, UseCache = false });
                 output.Loss!.Backward();
                 optimizer.Step();
                 optimizer.ZeroGrad();

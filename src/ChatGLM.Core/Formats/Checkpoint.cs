@@ -212,7 +212,7 @@ public sealed class Checkpoint : IDisposable
         foreach (var (key, value) in file.Metadata)
             _metadata.TryAdd(key, value);
         foreach (var entry in file.Entries.Values)
-            Add(new CheckpointEntry(entry.Name, entry.DType, entry.Shape, entry.LengthInBytes, path, () => file.Bytes(entry)));
+            Add(new CheckpointEntry(entry.Name, entry.DType, entry.Shape, entry.LengthInBytes, path, () => file.Bytes(entry), position: entry.Begin));
         return false;
     }
 

@@ -9,7 +9,7 @@ public sealed class CheckpointEntry
     private readonly Func<TensorBytes> _bytes;
     private readonly object? _storage;
 
-    internal CheckpointEntry(string name, DType dtype, long[] shape, long lengthInBytes, string file, Func<TensorBytes> bytes, object? storage = null)
+    internal CheckpointEntry(string name, DType dtype, long[] shape, long lengthInBytes, string file, Func<TensorBytes> bytes, object? storage = null, long position = 0)
     {
         Name = name;
         DType = dtype;
@@ -18,6 +18,7 @@ public sealed class CheckpointEntry
         File = file;
         _bytes = bytes;
         _storage = storage;
+        Position = position;
     }
 
     /// <summary>The name in the state dict, such as <c>transformer.layers.0.attention.query_key_value.weight</c>.</summary>
@@ -44,6 +45,9 @@ public sealed class CheckpointEntry
         ArgumentNullException.ThrowIfNull(other);
         return ReferenceEquals(this, other) || (_storage is not null && ReferenceEquals(_storage, other._storage));
     }
+
+    /// <summary>Where in the file it lies, as far as that is known without unpacking anything: for readers that go through a file once.</summary>
+    internal long Position { get; }
 
     /// <summary>The elements: in place where the file allows it.</summary>
     internal TensorBytes Bytes() => _bytes();

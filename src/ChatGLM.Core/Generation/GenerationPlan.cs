@@ -7,13 +7,22 @@ namespace ChatGLM.Generation;
 internal sealed class GenerationPlan
 {
     public GenerationPlan(IDecodingSession session, GenerationRequest request)
+        : this(session.Rows, session.Length, session.VocabularySize, request)
+    {
+    }
+
+    /// <param name="rows">The prompts.</param>
+    /// <param name="length">The tokens of each.</param>
+    /// <param name="vocabularySize">The number of scores in a row.</param>
+    /// <param name="request">The request.</param>
+    public GenerationPlan(int rows, int length, int vocabularySize, GenerationRequest request)
     {
         Request = request;
         var config = request.Config;
         config.Validate();
-        config.ValidateTokens(session.VocabularySize);
-        CheckPrompts(session, request);
-        CheckRows(config, session);
+        config.ValidateTokens(vocabularySize);
+        CheckPrompts(rows, length, vocabularySize, request);
+        CheckRows(config, rows, vocabularySize);
 
         PromptLength = request.Prompts[0].Length;
         MaxLength = config.MaxNewTokens is { } more ? (int)Math.Min((long)PromptLength + more, int.MaxValue) : config.MaxLength;
@@ -30,7 +39,7 @@ internal sealed class GenerationPlan
                 ?? throw new GenerationConfigException("stop_strings", "The generation option 'stop_strings' needs the text of tokens: generate with a tokenizer."));
         }
 
-        PadTokenId = CheckPad(config, session);
+        PadTokenId = CheckPad(config, rows, vocabularySize);
         Processors = LogitsProcessors.Processors(config, PromptLength, MaxLength, request.Processors);
         Warpers = config.DoSample ? LogitsProcessors.Warpers(config) : new LogitsProcessorList();
         Random = config.Seed is { } seed ? new TorchGenerator(unchecked((ulong)seed))
@@ -64,19 +73,19 @@ internal sealed class GenerationPlan
     /// <summary>Each row so often, one after another: how sequences of one prompt start from its one prefilled row.</summary>
     public static int[] Repeat(int rows, int times) => [.. Enumerable.Range(0, checked(rows * times)).Select(i => i / times)];
 
-    private static void CheckPrompts(IDecodingSession session, GenerationRequest request)
+    private static void CheckPrompts(int rows, int length, int vocabularySize, GenerationRequest request)
     {
         var prompts = request.Prompts;
-        if (prompts.Count == 0 || prompts.Count != session.Rows)
-            throw new ArgumentException($"There are {prompts.Count} prompts and {session.Rows} rows in the session; they must be as many.", nameof(request));
+        if (prompts.Count == 0 || prompts.Count != rows)
+            throw new ArgumentException($"There are {prompts.Count} prompts and {rows} rows in the session; they must be as many.", nameof(request));
         foreach (var prompt in prompts)
         {
-            if (prompt.Length != session.Length)
-                throw new ArgumentException($"A prompt has {prompt.Length} tokens and the session was fed {session.Length}; they must be as many.", nameof(request));
+            if (prompt.Length != length)
+                throw new ArgumentException($"A prompt has {prompt.Length} tokens and the session was fed {length}; they must be as many.", nameof(request));
             foreach (var token in prompt)
             {
-                if ((uint)token >= (uint)session.VocabularySize)
-                    throw new ArgumentException($"A prompt holds the token {token}; this model's vocabulary is 0 to {session.VocabularySize - 1}.", nameof(request));
+                if ((uint)token >= (uint)vocabularySize)
+                    throw new ArgumentException($"A prompt holds the token {token}; this model's vocabulary is 0 to {vocabularySize - 1}.", nameof(request));
             }
         }
 
@@ -85,24 +94,24 @@ internal sealed class GenerationPlan
     }
 
     /// <summary>The scores of all rows are one array.</summary>
-    private static void CheckRows(GenerationConfig config, IDecodingSession session)
+    private static void CheckRows(GenerationConfig config, int rows, int vocabularySize)
     {
         var (field, times) = config.NumBeams > 1 ? ("num_beams", config.NumBeams) : ("num_return_sequences", config.NumReturnSequences);
-        var most = Array.MaxLength / ((long)session.VocabularySize * session.Rows);
+        var most = Array.MaxLength / ((long)vocabularySize * rows);
         if (times > 1 && times > most)
-            throw new GenerationConfigException(field, $"The generation option '{field}' is {times}; {session.Rows} prompts and {session.VocabularySize} tokens allow at most {most}.");
+            throw new GenerationConfigException(field, $"The generation option '{field}' is {times}; {rows} prompts and {vocabularySize} tokens allow at most {most}.");
     }
 
-    private static int CheckPad(GenerationConfig config, IDecodingSession session)
+    private static int CheckPad(GenerationConfig config, int prompts, int vocabularySize)
     {
-        var rows = (long)session.Rows * (config.NumBeams > 1 ? config.NumBeams : config.NumReturnSequences);
+        var rows = (long)prompts * (config.NumBeams > 1 ? config.NumBeams : config.NumReturnSequences);
         if (rows == 1 || (config.EosTokenId is null or [] && config.StopStrings is null))
             return -1;
         var pad = config.PadTokenId ?? (config.EosTokenId is [var first, ..] ? first : -1);
-        if ((uint)pad >= (uint)session.VocabularySize)
+        if ((uint)pad >= (uint)vocabularySize)
         {
             throw new GenerationConfigException("pad_token_id", $"The generation option 'pad_token_id' is {(pad < 0 ? "not set" : pad)}; several rows are generated, and those that " +
-                $"finish first are filled up with it: it must be a token of this model's vocabulary, 0 to {session.VocabularySize - 1}.");
+                $"finish first are filled up with it: it must be a token of this model's vocabulary, 0 to {vocabularySize - 1}.");
         }
 
         return pad;

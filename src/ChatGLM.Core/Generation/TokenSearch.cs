@@ -15,6 +15,7 @@ internal static class TokenSearch
         var tokens = new int[ids.Rows];
         var finished = new FinishReason?[ids.Rows];
         var completion = new int[ids.Rows];
+        var unfinished = ids.Rows;
         var untouched = plan.Processors.Count == 0 && !plan.Config.DoSample;
         var rented = untouched ? [] : ArrayPool<float>.Shared.Rent(checked(ids.Rows * session.VocabularySize));
         try
@@ -26,8 +27,8 @@ internal static class TokenSearch
                     Best(session, tokens, ids.Length);
                 else
                     Choose(session, plan, ids, rented.AsSpan(0, ids.Rows * session.VocabularySize), tokens);
-                Keep(plan, ids, tokens, finished, completion);
-                if (ids.Length >= plan.MaxLength || !finished.AsSpan().Contains(null))
+                unfinished -= Keep(plan, ids, tokens, finished, completion);
+                if (ids.Length >= plan.MaxLength || unfinished == 0)
                     break;
                 session.Step(tokens, cancellationToken);
             }
@@ -55,7 +56,7 @@ internal static class TokenSearch
             tokens[row] = Best(session.Logits(row), row, length);
     }
 
-    private static int Best(ReadOnlySpan<float> scores, int row, int length)
+    internal static int Best(ReadOnlySpan<float> scores, int row, int length)
     {
         // A NaN counts as the largest, so one look at the winner finds it.
         var best = TensorPrimitives.IndexOfMax(scores);
@@ -86,8 +87,10 @@ internal static class TokenSearch
         }
     }
 
-    private static void Keep(GenerationPlan plan, TokenRows ids, Span<int> tokens, Span<FinishReason?> finished, Span<int> completion)
+    /// <returns>How many rows have finished with this token.</returns>
+    private static int Keep(GenerationPlan plan, TokenRows ids, Span<int> tokens, Span<FinishReason?> finished, Span<int> completion)
     {
+        var ended = 0;
         for (var row = 0; row < tokens.Length; row++)
         {
             if (finished[row] is not null)
@@ -104,7 +107,11 @@ internal static class TokenSearch
                 finished[row] = FinishReason.Stop;
             else if (plan.StopStrings?.IsMatch(ids[row][plan.PromptLength..]) == true)
                 finished[row] = FinishReason.StopString;
+            if (finished[row] is not null)
+                ended++;
             plan.Request.OnToken?.Invoke(row, tokens[row]);
         }
+
+        return ended;
     }
 }

@@ -44,7 +44,7 @@ public static class AutoModel
         return model;
     }
 
-    private static ChatGLMForConditionalGeneration Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config switch
+    internal static ChatGLMForConditionalGeneration Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config switch
     {
         ChatGLM6BConfig first => new ChatGLM6BForConditionalGeneration(scope, first, generator),
         ChatGLM2Config second => new ChatGLM2ForConditionalGeneration(scope, second, generator),

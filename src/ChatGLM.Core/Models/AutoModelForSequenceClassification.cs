@@ -35,7 +35,7 @@ public static class AutoModelForSequenceClassification
 
     private static bool IsHead(string name) => name.StartsWith("classifier_head.", StringComparison.Ordinal);
 
-    private static ChatGLMForSequenceClassification Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config is ChatGLM2Config second
+    internal static ChatGLMForSequenceClassification Create(WeightScope scope, ChatGLMConfig config, TorchGenerator generator) => config is ChatGLM2Config second
         ? new ChatGLMForSequenceClassification(scope, second, generator)
         : throw new UnsupportedModelException(config.Origin, "ChatGLM-6B has no sequence classifier.");
 }

@@ -33,6 +33,15 @@ internal static class CausalLoss
         return next;
     }
 
+    /// <summary>The same loss from hidden states [batch, seq, hidden] and the output layer, without ever holding all scores. An output layer with an adapter scores everything.</summary>
+    public static Tensor Compute(Tensor hidden, Linear head, long[] nextTokens)
+    {
+        using var scope = new TensorScope();
+        if (head.GetType() != typeof(Linear) || head.Bias is not null)
+            return scope.Keep(Compute(head.Forward(hidden), nextTokens));
+        return scope.Keep(Functional.LinearCrossEntropy(hidden.Reshape(nextTokens.Length, hidden.Shape[2]), head.Weight, Tensor.From(nextTokens, [nextTokens.Length], hidden.Backend), IgnoreIndex));
+    }
+
     /// <summary>The mean cross entropy of logits [batch, seq, vocabulary] against the tokens that they should predict.</summary>
     public static Tensor Compute(Tensor logits, long[] nextTokens)
     {

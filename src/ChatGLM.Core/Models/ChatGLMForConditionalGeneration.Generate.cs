@@ -250,7 +250,7 @@ public abstract partial class ChatGLMForConditionalGeneration
     private Tensor Wide(int[] values, in Shape shape) => Tensor.From(Array.ConvertAll(values, v => (long)v), shape, Backend);
 
     /// <summary>A length that the positions of the model can carry.</summary>
-    private GenerationConfig Limit(GenerationConfig config, int promptTokens)
+    internal GenerationConfig Limit(GenerationConfig config, int promptTokens)
     {
         // ChatGLM-6B's positions go on beyond what it was trained on, as in the reference.
         if (Config is ChatGLM6BConfig)

@@ -4,7 +4,7 @@ using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
 
-internal sealed partial class CheckpointWeights
+internal partial class CheckpointWeights
 {
     private const string WeightSuffix = ".weight";
 
@@ -31,7 +31,7 @@ internal sealed partial class CheckpointWeights
             return table;
         if (Contains(name))
             return GetLinear(name, table.OutFeatures, table.InFeatures, (_, _) => { });
-        return Take(groups.Quantize(PathOf(name), dense.Tensor));
+        return Take(Quantize(groups, PathOf(name), dense.Tensor));
     }
 
     private static string PathOf(string name) => name.EndsWith(WeightSuffix, StringComparison.Ordinal) ? name[..^WeightSuffix.Length] : name;
@@ -64,11 +64,7 @@ internal sealed partial class CheckpointWeights
 
         if (!fits || IsDoomed)
             return new DenseWeight(Placeholder([outFeatures, inFeatures]));
-        var integers = Take(checkpoint.Read(entry.Name, Backend));
-        Report(entry);
-        var scales = Take(checkpoint.Read(scaleName, Backend));
-        Report(scale!);
-        return new RowQuantizedWeight(integers, scales, bits);
+        return new RowQuantizedWeight(ReadPart(entry.Name), ReadPart(scaleName), bits);
     }
 
     /// <summary>The form that this library writes: a <see cref="GroupQuantizedWeight"/>'s tensors as they are in memory, so that they are used where the file is mapped.</summary>
@@ -99,19 +95,20 @@ internal sealed partial class CheckpointWeights
 
     private Tensor ReadPart(string name)
     {
-        var part = Take(checkpoint.Read(name, Backend));
-        Report(checkpoint.Entries[name]);
+        var entry = checkpoint.Entries[name];
+        var part = Take(Load(entry, entry.DType));
+        Report(entry);
         return part;
     }
 
-    /// <summary>Of the dense weights no more than this one is in memory; where the file is mapped, none is.</summary>
+    /// <summary>Of the dense weights no more than this one is in memory: pages of a mapped file count too, until they are released.</summary>
     private LinearWeight QuantizeWhileLoading(CheckpointEntry entry, string path, int outFeatures, int inFeatures)
     {
         // In the file's own type: rounding to another one first would cost precision and gain nothing.
         using var dense = Read(entry, [outFeatures, inFeatures], null);
         if (dense is null)
             return new DenseWeight(Placeholder([outFeatures, inFeatures]));
-        return Take(quantizer!.Quantize(path, dense));
+        return Take(Quantize(quantizer!, path, dense));
     }
 
     private string WhyInteger(CheckpointEntry entry) => checkpoint.Entries.ContainsKey($"{entry.Name}_scale")

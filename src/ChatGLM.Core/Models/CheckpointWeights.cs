@@ -5,7 +5,7 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>Gives the modules of a model their parameters from a checkpoint, and takes note of all that does not fit, so that one report names everything.</summary>
-internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, IWeightQuantizer? quantizer, Func<string, bool> mayBeFresh) : IWeightSource
+internal partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions options, TorchGenerator generator, IWeightQuantizer? quantizer, Func<string, bool> mayBeFresh) : IWeightSource
 {
     private readonly List<Tensor> _made = [];
     private readonly HashSet<string> _used = [];
@@ -63,17 +63,30 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
             throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' holds {entry.DType}, expected floating-point numbers.{WhyInteger(entry)} {checkpoint.Describe()}");
         if (IsDoomed)
             return null; // all that does not fit is still to be found, but converting gigabytes on the way would be for nothing
-        var tensor = checkpoint.Read(entry.Name, Backend);
-        var wanted = dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType);
-        if (wanted != entry.DType)
-        {
-            using var stored = tensor;
-            tensor = Backend.Cast(stored, wanted);
-        }
-
+        var tensor = Load(entry, dtype ?? (entry.DType == DType.Float64 ? DType.Float32 : entry.DType));
         tensor.RequiresGrad = true;
         Report(entry);
         return tensor;
+    }
+
+    /// <summary>The tensor of an entry, in its own type or in another one.</summary>
+    private protected virtual Tensor Load(CheckpointEntry entry, DType dtype)
+    {
+        var tensor = checkpoint.Read(entry.Name, Backend);
+        if (dtype == entry.DType)
+            return tensor;
+        using var stored = tensor;
+        var converted = Backend.Cast(stored, dtype);
+        stored.ReleasePages();
+        return converted;
+    }
+
+    /// <summary>A quantized weight from a dense one, which is not disposed.</summary>
+    private protected virtual LinearWeight Quantize(IWeightQuantizer how, string path, Tensor dense)
+    {
+        var weight = how.Quantize(path, dense);
+        dense.ReleasePages(); // nobody reads them again but an embedding that shares them, a row for a token
+        return weight;
     }
 
     private bool HasShape(CheckpointEntry entry, in Shape shape)
@@ -101,15 +114,8 @@ internal sealed partial class CheckpointWeights(Checkpoint checkpoint, ModelOpti
     /// <summary>Something of the right shape that holds no memory: the load is going to fail, and a config may ask for terabytes.</summary>
     private Tensor Placeholder(in Shape shape)
     {
-        var tensor = new Tensor(Backend, new NoStorage(shape.ElementCount * sizeof(float)), shape, DType.Float32);
+        var tensor = NoStorage.Tensor(Backend, shape, DType.Float32);
         _made.Add(tensor);
         return tensor;
-    }
-
-    private sealed class NoStorage(long byteLength) : TensorStorage(byteLength)
-    {
-        protected override void Free(bool finalizing)
-        {
-        }
     }
 }

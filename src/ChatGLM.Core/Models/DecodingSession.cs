@@ -12,6 +12,7 @@ internal sealed class DecodingSession : IDecodingSession
     private readonly bool _ownsCache;
     private readonly DecodingState _state;
     private float[] _logits = [];
+    private TokenPass? _pass;
 
     private DecodingSession(ChatGLMForConditionalGeneration model, KeyValueCache cache, bool ownsCache, DecodingState state)
     {
@@ -52,8 +53,16 @@ internal sealed class DecodingSession : IDecodingSession
     public void Step(ReadOnlySpan<int> tokens, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        _state.Advance(tokens);
+        if (PassOf(Rows) is { } pass)
+        {
+            _model.Forward(pass, tokens, _state, _cache, cancellationToken);
+            Read(pass.Scores);
+            return;
+        }
+
         using var scope = new TensorScope();
-        Feed(_state.Next(tokens, _cache, _model.Backend, cancellationToken));
+        Feed(_state.Inputs(tokens, _cache, _model.Backend, cancellationToken));
     }
 
     public void SelectRows(ReadOnlySpan<int> rows)
@@ -70,15 +79,32 @@ internal sealed class DecodingSession : IDecodingSession
 
     public void Dispose()
     {
+        _pass?.Dispose();
         if (_ownsCache)
             _cache.Dispose();
+    }
+
+    /// <summary>The buffers of a token, made when the first one comes and when the number of rows changes; null where tokens go through ordinary passes.</summary>
+    private TokenPass? PassOf(int rows)
+    {
+        if (_pass is not null && (_pass.Rows != rows || _model.Training))
+        {
+            _pass.Dispose();
+            _pass = null;
+        }
+
+        return _pass ??= _model.CreateTokenPass(rows);
     }
 
     private void Feed(ModelInputs inputs)
     {
         using var noGrad = GradMode.NoGrad();
         using var scope = new TensorScope();
-        var logits = _model.Forward(inputs).Logits;
+        Read(_model.Forward(inputs).Logits);
+    }
+
+    private void Read(Tensor logits)
+    {
         if (_logits.LongLength != logits.ElementCount)
             _logits = new float[logits.ElementCount];
         logits.Read(0, MemoryMarshal.AsBytes(_logits.AsSpan()));

@@ -31,8 +31,12 @@ internal abstract class DecodingState
 
     public int Length { get; private set; }
 
-    /// <summary>The inputs of a pass over one more token per row.</summary>
-    public ModelInputs Next(ReadOnlySpan<int> tokens, KeyValueCache cache, Backend backend, CancellationToken cancellationToken)
+    /// <summary>Whether any token of a row is hidden from those after it.</summary>
+    public bool HidesTokens => _flags is not null;
+
+    /// <summary>Counts one more token of each row.</summary>
+    /// <param name="tokens">The tokens, [rows].</param>
+    public void Advance(ReadOnlySpan<int> tokens)
     {
         if (tokens.Length != Rows)
             throw new ArgumentException($"Expected one token for each of the {Rows} rows, found {tokens.Length}.", nameof(tokens));
@@ -40,6 +44,37 @@ internal abstract class DecodingState
             Advance(_positions.AsSpan(row * _sections, _sections));
         AppendFlags();
         Length++;
+    }
+
+    /// <summary>Copies the last tokens' positions, [rows, sections], moved on by virtual tokens that stand before the first one: they are a part of the context, not of the block.</summary>
+    /// <returns>The largest.</returns>
+    public long CopyPositions(Span<long> positions, int virtualTokens)
+    {
+        var largest = 0L;
+        for (var i = 0; i < _positions.Length; i++)
+        {
+            positions[i] = _positions[i] + (i % _sections == 0 ? virtualTokens : 0);
+            largest = Math.Max(largest, positions[i]);
+        }
+
+        return largest;
+    }
+
+    /// <summary>Copies which keys are hidden, [rows, before + length]; those before the first token are not. Only where <see cref="HidesTokens"/>.</summary>
+    public void CopyHidden(Span<bool> hidden, int before)
+    {
+        for (var row = 0; row < Rows; row++)
+        {
+            var keys = hidden.Slice(row * (before + Length), before + Length);
+            keys[..before].Clear();
+            for (var i = 0; i < Length; i++)
+                keys[before + i] = _flags![(row * _stride) + i] != _flagOfNewToken;
+        }
+    }
+
+    /// <summary>The inputs of a pass over the tokens that <see cref="Advance(ReadOnlySpan{int})"/> has counted.</summary>
+    public ModelInputs Inputs(ReadOnlySpan<int> tokens, KeyValueCache cache, Backend backend, CancellationToken cancellationToken)
+    {
         Span<long> ids = Rows <= 64 ? stackalloc long[Rows] : new long[Rows];
         for (var row = 0; row < Rows; row++)
             ids[row] = tokens[row];

@@ -91,11 +91,19 @@ public sealed class KeyValueCache : IDisposable
     /// <returns>The whole layer, [batch, keyValueHeads, capacity, headDim].</returns>
     internal (Tensor Key, Tensor Value) Append(int layer, Tensor key, Tensor value)
     {
-        if (_keys[layer] is { } existing && existing.Shape[0] != key.Shape[0])
-            throw new ModelInputException("PastKeyValues", $"the cache holds {existing.Shape[0]} sequences, the inputs {key.Shape[0]}.");
-        Reserve(layer, key.Shape, Length + key.Shape[2]);
-        _backend.WriteSlice(_keys[layer]!, key, 2, Length);
-        _backend.WriteSlice(_values[layer]!, value, 2, Length);
+        var (keys, values) = Room(layer, key.Shape);
+        _backend.WriteSlice(keys, key, 2, Length);
+        _backend.WriteSlice(values, value, 2, Length);
+        return (keys, values);
+    }
+
+    /// <summary>Makes room for a layer's new keys and values [batch, keyValueHeads, seq, headDim], from <see cref="Length"/> on, for who writes them there itself.</summary>
+    /// <returns>The whole layer, [batch, keyValueHeads, capacity, headDim].</returns>
+    internal (Tensor Key, Tensor Value) Room(int layer, in Shape appended)
+    {
+        if (_keys[layer] is { } existing && existing.Shape[0] != appended[0])
+            throw new ModelInputException("PastKeyValues", $"the cache holds {existing.Shape[0]} sequences, the inputs {appended[0]}.");
+        Reserve(layer, appended, Length + appended[2]);
         return (_keys[layer]!, _values[layer]!);
     }
 

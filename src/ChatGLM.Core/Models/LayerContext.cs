@@ -19,6 +19,9 @@ internal sealed class LayerContext
     /// <summary>Where keys and values are kept; null when nobody needs them again.</summary>
     public KeyValueCache? Cache { get; init; }
 
+    /// <summary>Where the rows of a batch keep keys and values, in place of <see cref="Cache"/>; null for other passes.</summary>
+    public PagedBatch? Pages { get; init; }
+
     /// <summary>The P-Tuning keys and values of each layer, [batch, keyValueHeads, length, headDim]; null when there are none or the cache already has them.</summary>
     public (Tensor Key, Tensor Value)[]? Prefix { get; init; }
 

@@ -40,6 +40,10 @@ public sealed record ModelInputs
     /// <summary>Computes the scores of the last position only, as generation needs them.</summary>
     public bool LastLogitsOnly { get; init; }
 
+    /// <summary>Computes the loss and returns no scores, as training needs it: then the scores of the vocabulary are held for a few rows at a time, and only where a label counts
+    /// (<see cref="Functional.LinearCrossEntropy"/>). A classifier, whose scores are few, returns them all the same.</summary>
+    public bool LossOnly { get; init; }
+
     /// <summary>Looked at before every layer.</summary>
     public CancellationToken CancellationToken { get; init; }
 

@@ -113,7 +113,7 @@ internal static partial class ModelLoader
             throw new QuantizationException(config.Origin, $"the snapshot's weights are quantized ({groups}), they cannot be loaded as {config.QuantizationConfig?.ToString() ?? "dense ones"}. Use the snapshot without quantization.");
     }
 
-    private static void RequireFit(LoadReport report, Checkpoint checkpoint)
+    internal static void RequireFit(LoadReport report, Checkpoint checkpoint)
     {
         if (report.Missing.Count > 0)
             throw new MissingWeightsException(report, checkpoint.Describe());
@@ -121,7 +121,7 @@ internal static partial class ModelLoader
             throw new WeightShapeException(report);
     }
 
-    private static LoadReport Report(string folder, Checkpoint checkpoint, CheckpointWeights weights, PreTrainedModel model, double seconds)
+    internal static LoadReport Report(string folder, Checkpoint checkpoint, CheckpointWeights weights, PreTrainedModel model, double seconds)
     {
         var tied = model.TiedWeights;
         var unused = weights.Unused.ToList();
@@ -144,7 +144,7 @@ internal static partial class ModelLoader
     /// <summary>Rotary frequencies are stored by older versions of the reference and computed by all.</summary>
     private static bool IsRecomputed(string name) => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || name.EndsWith("rotary_pos_emb.inv_freq", StringComparison.Ordinal);
 
-    private static GenerationConfig ReadGenerationConfig(string folder, ChatGLMConfig config)
+    internal static GenerationConfig ReadGenerationConfig(string folder, ChatGLMConfig config)
     {
         var file = Path.Combine(folder, GenerationConfig.FileName);
         if (!File.Exists(file))

@@ -5,9 +5,11 @@ namespace ChatGLM.Models;
 /// <summary>What a forward pass gives. Disposing it is never needed; it gives the memory back a little earlier than the garbage collector would.</summary>
 public sealed class ModelOutput : IDisposable
 {
-    internal ModelOutput(Tensor logits, Tensor? loss, IReadOnlyList<Tensor> hiddenStates, KeyValueCache? pastKeyValues)
+    private readonly Tensor? _logits;
+
+    internal ModelOutput(Tensor? logits, Tensor? loss, IReadOnlyList<Tensor> hiddenStates, KeyValueCache? pastKeyValues)
     {
-        Logits = logits;
+        _logits = logits;
         Loss = loss;
         HiddenStates = hiddenStates;
         PastKeyValues = pastKeyValues;
@@ -15,7 +17,8 @@ public sealed class ModelOutput : IDisposable
 
     /// <summary>Scores, float32 [batch, seq, vocabulary], or [batch, 1, vocabulary] for the last position only; [batch, labels] of a classifier. Virtual tokens
     /// (<see cref="EmbeddingPrompt"/>) are scored too, before the others.</summary>
-    public Tensor Logits { get; }
+    /// <exception cref="ModelInputException">The pass was asked for the loss only.</exception>
+    public Tensor Logits => _logits ?? throw new ModelInputException(nameof(ModelInputs.LossOnly), "this pass computed the loss only; leave LossOnly out to have the scores too.");
 
     /// <summary>The mean loss over the labels that count, a single number; null when no labels were given.</summary>
     public Tensor? Loss { get; }
@@ -29,7 +32,7 @@ public sealed class ModelOutput : IDisposable
 
     /// <summary>The same scores with another loss, such as one to which something was added.</summary>
     /// <param name="loss">A single number.</param>
-    public ModelOutput WithLoss(Tensor loss) => new(Logits, loss, HiddenStates, PastKeyValues) { VirtualTokens = VirtualTokens };
+    public ModelOutput WithLoss(Tensor loss) => new(_logits, loss, HiddenStates, PastKeyValues) { VirtualTokens = VirtualTokens };
 
     /// <summary>How many of the scored positions, at the front of each row, are virtual tokens and none of the ids; labels are without them.</summary>
     public int VirtualTokens { get; internal init; }
@@ -37,7 +40,7 @@ public sealed class ModelOutput : IDisposable
     /// <summary>Gives logits, loss and hidden states back. The cache is left alone: the next pass uses it.</summary>
     public void Dispose()
     {
-        Logits.Dispose();
+        _logits?.Dispose();
         Loss?.Dispose();
         foreach (var hidden in HiddenStates)
             hidden.Dispose();

@@ -65,6 +65,7 @@ public abstract partial class PreTrainedModel
         {
             cancellationToken.ThrowIfCancellationRequested();
             layer.SetWeight(quantizer.Quantize(path, dense.Tensor));
+            dense.Tensor.ReleasePages();
             if (NamedParameters().Any(p => ReferenceEquals(p.Parameter, dense.Tensor)))
                 continue; // the table of a tied head goes on serving the embedding
             dense.Tensor.ZeroGrad();

@@ -53,8 +53,11 @@ public abstract partial class PreTrainedModel : Module
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
         Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
-        (Config with { TorchDtype = MainType(), Architectures = [Architecture] }).SavePretrained(folder);
+        SavedConfig().SavePretrained(folder);
     }
+
+    /// <summary>The configuration that belongs to the weights as they are now.</summary>
+    internal ChatGLMConfig SavedConfig() => Config with { TorchDtype = MainType(), Architectures = [Architecture] };
 
     /// <summary>The name of the Python class, for config.json.</summary>
     private protected abstract string Architecture { get; }

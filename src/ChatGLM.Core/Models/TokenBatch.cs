@@ -35,6 +35,9 @@ internal readonly struct TokenBatch
         return behind;
     }
 
+    /// <summary>One row of ids that have been checked.</summary>
+    public static TokenBatch Of(long[] ids) => new(ids, 1, ids.Length);
+
     public static TokenBatch Read(Tensor ids, int vocabularySize)
     {
         ArgumentNullException.ThrowIfNull(ids);

@@ -6,7 +6,7 @@ namespace ChatGLM.Models;
 /// What both architectures run alike (<c>transformer</c> in the state dict): embed, go through the layers, normalise. What they differ in, positions, masks and the layers themselves,
 /// is in the two classes that derive from it.
 /// </summary>
-internal abstract class Transformer : Module
+internal abstract partial class Transformer : Module
 {
     private readonly ChatGLMConfig _config;
     private readonly TorchGenerator _generator;
@@ -80,7 +80,34 @@ internal abstract class Transformer : Module
         }
     }
 
+    /// <summary>One more token per row, in its buffers: the same numbers as <see cref="Forward(ModelInputs)"/> gives, to the bit.</summary>
+    /// <returns>The normalised last state, [rows, 1, hidden]: one of the buffers.</returns>
+    public Tensor Forward(TokenPass pass, CancellationToken cancellationToken)
+    {
+        Embed(pass);
+        for (var layer = 0; layer < _config.NumLayers; layer++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            RunLayer(layer, pass);
+        }
+
+        pass.Cache.Advance(1);
+        return Normalize(pass);
+    }
+
+    /// <summary>The widths of this model, for a <see cref="TokenPass"/>.</summary>
+    public abstract TokenPassSizes Sizes { get; }
+
+    /// <summary>The rotary table, as far as a number of positions.</summary>
+    public abstract RotaryTable Covering(long positions);
+
     protected override void OnMoved(Backend backend) => Backend = backend;
+
+    protected abstract void Embed(TokenPass pass);
+
+    protected abstract void RunLayer(int layer, TokenPass pass);
+
+    protected abstract Tensor Normalize(TokenPass pass);
 
     /// <summary>Word embeddings, float32 [batch, seq, hidden].</summary>
     protected abstract Tensor Embed(Tensor ids);
@@ -141,10 +168,7 @@ internal abstract class Transformer : Module
             inputs.CancellationToken.ThrowIfCancellationRequested();
             if (inputs.OutputHiddenStates)
                 states.Add(hidden);
-            var index = layer;
-            var next = recomputes
-                ? Recompute(index, hidden, context)
-                : InScope(hidden, x => RunLayer(index, x, context));
+            var next = recomputes ? Recompute(layer, hidden, context) : RunInScope(layer, hidden, context);
             // The tape holds on to what it needs; nobody else does.
             if (!inputs.OutputHiddenStates)
                 hidden.Dispose();
@@ -201,10 +225,10 @@ internal abstract class Transformer : Module
             : throw new ModelInputException(nameof(ModelInputs.InputsEmbeds), $"expected float32 {expected}, found {embedded.DType} {embedded.Shape}.");
     }
 
-    private static Tensor InScope(Tensor x, Func<Tensor, Tensor> layer)
+    private Tensor RunInScope(int layer, Tensor hidden, LayerContext context)
     {
         using var scope = new TensorScope();
-        return scope.Keep(layer(x));
+        return scope.Keep(RunLayer(layer, hidden, context));
     }
 }
 

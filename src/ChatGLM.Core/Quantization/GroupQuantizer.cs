@@ -1,3 +1,4 @@
+using ChatGLM.Formats;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Quantization;
@@ -25,6 +26,17 @@ internal sealed class GroupQuantizer(QuantizationConfig config) : IWeightQuantiz
         {
             throw new QuantizationException(path, $"the weight cannot be quantized to {FormatOf(path).Bits} bits: {error.Message}", error);
         }
+    }
+
+    public int RowsTogether => GroupQuantizedWeight.RowsPerBlock;
+
+    public LinearWeight Announce(string path, Tensor weight)
+    {
+        var (format, outFeatures, inFeatures) = (FormatOf(path), weight.Shape[0], weight.Shape[1]);
+        var numbers = NoStorage.Tensor(weight.Backend, GroupQuantizedWeight.WeightShape(outFeatures, inFeatures, format), DType.UInt8);
+        return new GroupQuantizedWeight(numbers, Numbers(), format.HasMinimum ? Numbers() : null, outFeatures, inFeatures, format);
+
+        Tensor Numbers() => NoStorage.Tensor(weight.Backend, GroupQuantizedWeight.ScaleShape(outFeatures, inFeatures, format), DType.BFloat16);
     }
 
     private static bool IsHead(string path) => path is "lm_head" or "transformer.output_layer";

@@ -13,4 +13,10 @@ internal interface IWeightQuantizer
 
     /// <summary>Quantizes the weight of a layer; the dense one is not disposed.</summary>
     LinearWeight Quantize(string path, Tensor weight);
+
+    /// <summary>How many rows are quantized together: pieces of a weight that begin at a multiple of it give the pieces of the whole.</summary>
+    int RowsTogether { get; }
+
+    /// <summary>What <see cref="Quantize"/> would give for a weight of this shape and type, without memory behind it.</summary>
+    LinearWeight Announce(string path, Tensor weight);
 }

@@ -1,3 +1,4 @@
+using ChatGLM.Formats;
 using ChatGLM.Models;
 using ChatGLM.Tensors;
 
@@ -30,11 +31,7 @@ internal sealed class RowQuantizer : IWeightQuantizer
     public RowQuantizedWeight Quantize(string path, Tensor weight)
     {
         RequireQuantizable(path, weight.Shape[1]);
-        // ChatGLM-6B rounds the scale to half and divides by what is left; the later models divide first. A scale is stored in half like the weights of every published snapshot; wider
-        // weights keep it wide.
-        var how = _isFirstGeneration
-            ? new RowQuantization(Bits, DType.Float16, DividesByStoredScale: true)
-            : new RowQuantization(Bits, weight.DType == DType.Float16 ? DType.Float16 : DType.Float32, DividesByStoredScale: false);
+        var how = HowFor(weight.DType);
         try
         {
             return weight.Backend.Quantize(weight, how);
@@ -45,9 +42,24 @@ internal sealed class RowQuantizer : IWeightQuantizer
         }
     }
 
+    public int RowsTogether => 1;
+
+    public LinearWeight Announce(string path, Tensor weight)
+    {
+        RequireQuantizable(path, weight.Shape[1]);
+        return new RowQuantizedWeight(
+            NoStorage.Tensor(weight.Backend, [weight.Shape[0], weight.Shape[1] / (8 / Bits)], DType.Int8), NoStorage.Tensor(weight.Backend, [weight.Shape[0]], HowFor(weight.DType).ScaleType), Bits);
+    }
+
     public void RequireQuantizable(string path, int columns)
     {
         if (Bits == 4 && columns % 2 != 0)
             throw new QuantizationException(path, $"4 bits need an even number of columns, because a byte holds two; the weight has {columns}. Use 8 bits.");
     }
+
+    // ChatGLM-6B rounds the scale to half and divides by what is left; the later models divide first. A scale is stored in half like the weights of every published snapshot; wider
+    // weights keep it wide.
+    private RowQuantization HowFor(DType dtype) => _isFirstGeneration
+        ? new RowQuantization(Bits, DType.Float16, DividesByStoredScale: true)
+        : new RowQuantization(Bits, dtype == DType.Float16 ? DType.Float16 : DType.Float32, DividesByStoredScale: false);
 }

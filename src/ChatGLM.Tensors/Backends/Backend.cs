@@ -19,6 +19,9 @@ public abstract class Backend
     /// <summary>Where this backend's tensors lie.</summary>
     public abstract Device Device { get; }
 
+    /// <summary>Kernels that write into tensors that exist, for decoding one token at a time without allocating; null where a backend has none: its models then decode through the other kernels.</summary>
+    public virtual DecodeKernels? Decoding => null;
+
     // ---- Storage ----------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Storage with undefined content.</summary>
@@ -102,6 +105,10 @@ public abstract class Backend
     /// <summary>The same where no gradient will be asked for: a backend may round the activations in between as its quantized kernels want, where its options allow it.</summary>
     public virtual Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias) => Linear(x, weight, bias);
 
+    /// <summary>From <c>Least</c> to <c>Most</c> rows, <see cref="Linear"/> gives a row the same bits however many there are; so it does for any number above <c>Most</c>, but not the same ones.
+    /// Formats whose kernels promise more do not need it. A backend that promises nothing of the kind leaves 1 and the largest number.</summary>
+    public virtual (int Least, int Most) FewRowsRange => (1, int.MaxValue);
+
     /// <summary>dy W: the gradient of the input, through a frozen weight of any format. dy [..., out], result [..., in].</summary>
     public abstract Tensor LinearBackwardInput(Tensor dy, LinearWeight weight);
 
@@ -163,6 +170,13 @@ public abstract class Backend
 
     /// <summary>The gradients of <see cref="Attention"/>; those of key and value have its <c>KeyLength</c> as their length.</summary>
     public abstract (Tensor Query, Tensor Key, Tensor Value) AttentionBackward(Tensor dy, Tensor query, Tensor key, Tensor value, Tensor y, Tensor logSumExp, in AttentionOptions options);
+
+    /// <summary>Writes the keys and values of a pass, [rows, keyValueHeads, 1, headDim], into one layer of the pages of their sequences.</summary>
+    public virtual void WritePages(Tensor key, Tensor value, PagedBatch batch, int layer) => GatheredPages.Write(this, key, value, batch, layer);
+
+    /// <summary>softmax(scale * query key^T) value over the pages of each row's sequence, in float32, heads joined: query [rows, heads, 1, headDim], result [rows, 1, heads * headDim]. A row of no
+    /// sequence gives zeros.</summary>
+    public virtual Tensor PagedAttention(Tensor query, PagedBatch batch, int layer, float scale) => GatheredPages.Attend(this, query, batch, layer, scale);
 
     /// <summary>The mean cross entropy over the rows of logits [rows, classes] whose label (int64 [rows]) is not <paramref name="ignoreIndex"/>, as one number; NaN if none is left,
     /// as in PyTorch. Fills logSumExp [rows] for the backward, if given.</summary>

@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 
 namespace ChatGLM.Tensors;
 
@@ -6,8 +7,11 @@ namespace ChatGLM.Tensors;
 /// A file mapped into memory for reading. Tensors made from it look at its pages in place; it stays mapped until the
 /// last of them is gone, whatever happens to the object that opened it.
 /// </summary>
-public sealed unsafe class MappedFile : HostStorage
+public sealed unsafe partial class MappedFile : HostStorage
 {
+    // MADV_DONTNEED, the same number on Linux and macOS.
+    private const int DontNeed = 4;
+
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
 
@@ -60,6 +64,27 @@ public sealed unsafe class MappedFile : HostStorage
             throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{length} bytes from here are not inside the {ByteLength} bytes of '{Path}'.");
         return new ReadOnlySpan<byte>((byte*)Pointer + offset, length);
     }
+
+    /// <summary>
+    /// Tells the system that a part of the file will not be looked at soon: its pages are no longer counted as memory of this process, which they are from the first look on. Whoever looks
+    /// again finds the same bytes, from the page cache or the disk. Elsewhere than on Linux and macOS nothing is told.
+    /// </summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">The number of bytes; pages that lie in the part only partly are kept.</param>
+    public void ReleasePages(long offset, long length)
+    {
+        if (offset < 0 || length < 0 || offset > ByteLength - length)
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{length} bytes from here are not inside the {ByteLength} bytes of '{Path}'.");
+        long page = Environment.SystemPageSize;
+        var first = (Pointer + offset + page - 1) / page * page;
+        var last = (Pointer + offset + length) / page * page;
+        // A hint: a system that does not take it keeps the pages as long as it likes.
+        if (last > first && (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()))
+            _ = Advise((nint)first, (nuint)(last - first), DontNeed);
+    }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint address, nuint length, int advice);
 
     /// <inheritdoc/>
     protected override void Free(bool finalizing)

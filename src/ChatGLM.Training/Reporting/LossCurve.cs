@@ -101,10 +101,10 @@ internal sealed class LossCurve
         foreach (var curve in curves.Reverse())
         {
             var text = $"{curve.Name} {Number(curve.Points[^1].Value)}";
-            x -= (text.Length * 6.9) + 4;
-            Line(svg, $"""<text x="{At(x)}" y="50" fill="#222222">{Escape(text)}</text>""");
+            Line(svg, $"""<text x="{At(x)}" y="50" text-anchor="end" fill="#222222">{Escape(text)}</text>""");
+            x -= text.Length * 6.0; // about as wide as Arial draws such a text, and no less
             Line(svg, $"""<line x1="{At(x - 28)}" y1="45.5" x2="{At(x - 8)}" y2="45.5" stroke="{curve.Color}" stroke-width="3"/>""");
-            x -= 52;
+            x -= 48;
         }
     }
 

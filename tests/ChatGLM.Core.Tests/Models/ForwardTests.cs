@@ -30,8 +30,43 @@ public sealed class ForwardTests
         Refuses(model, inputs with { Labels = TinyModels.Ids(7, 8, 96, 90) }, "Labels");
         Refuses(model, inputs with { InputsEmbeds = Tensor.Zeros([1, 4, 31]) }, "InputsEmbeds");
         Refuses(model, inputs with { Labels = TinyModels.Ids(1, 1, 1, 1), LastLogitsOnly = true }, "LastLogitsOnly");
+        Refuses(model, inputs with { LossOnly = true }, "LossOnly");
         Refuses(model, new ModelInputs { InputIds = Tensor.From(new long[4], [4]) }, "InputIds");
         Refuses(model, new ModelInputs { InputIds = Tensor.From(Array.Empty<long>(), [1, 0]) }, "InputIds");
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    [InlineData(2, false)]
+    public void The_loss_alone_is_the_loss_beside_the_scores(int generation, bool trainsHead)
+    {
+        using var model = TinyModels.Create(TinyModels.Of(generation));
+        foreach (var (name, parameter) in model.NamedParameters())
+            parameter.RequiresGrad = trainsHead || !name.Contains("lm_head") && !name.Contains("output_layer") && !name.Contains("word_embeddings");
+        var inputs = new ModelInputs { InputIds = TinyModels.Ids(7, 8, 93, 90, 11, 12), Labels = TinyModels.Ids(-100, -100, -100, 90, 11, 12) };
+        var (whole, alone) = (Gradients(inputs), Gradients(inputs with { LossOnly = true }));
+        alone.Loss.Should().BeApproximately(whole.Loss, 1e-6f);
+        alone.Gradients.Keys.Should().BeEquivalentTo(whole.Gradients.Keys);
+        foreach (var (name, expected) in whole.Gradients)
+        {
+            var largest = expected.Max(MathF.Abs);
+            alone.Gradients[name].Zip(expected, (a, b) => MathF.Abs(a - b)).Max().Should().BeLessThanOrEqualTo(2e-6f * Math.Max(largest, 1e-3f), name);
+        }
+
+        FluentActions.Invoking(() => model.Forward(inputs with { LossOnly = true }).Logits).Should().Throw<ModelInputException>().WithMessage("*LossOnly*");
+
+        (float Loss, Dictionary<string, float[]> Gradients) Gradients(ModelInputs inputs)
+        {
+            using var scope = new TensorScope();
+            var loss = model.Forward(inputs).Loss!;
+            loss.Backward();
+            var gradients = model.NamedParameters().Where(p => p.Parameter.Grad is not null).ToDictionary(p => p.Name, p => p.Parameter.Grad!.ToFloatArray());
+            foreach (var (_, parameter) in model.NamedParameters())
+                parameter.ZeroGrad();
+            return (loss.Item(), gradients);
+        }
     }
 
     [Fact]

@@ -64,6 +64,18 @@ public sealed class ArgumentTests
     }
 
     [Fact]
+    public void LinearCrossEntropy()
+    {
+        var weight = new DenseWeight(F(3, 4));
+        Refused(() => Functional.LinearCrossEntropy(F(2, 3, 4), weight, I(2)), "LinearCrossEntropy: x: expected [rows, in], found [2, 3, 4].");
+        Refused(() => Functional.LinearCrossEntropy(F(2, 3), weight, I(2)), "LinearCrossEntropy: x*");
+        Refused(() => Functional.LinearCrossEntropy(F(2, 4), weight, I(3)), "LinearCrossEntropy: labels: expected [2], found [3].");
+        Refused(() => Functional.LinearCrossEntropy(F(2, 4), weight, F(2)), "LinearCrossEntropy: labels: expected int64*");
+        Refused(() => Functional.LinearCrossEntropy(F(2, 4), weight, Tensor.From([0L, 3], [2], _backend)), "CrossEntropy*3*");
+        Refused(() => Functional.LinearCrossEntropy(F(2, 4), weight, I(2), blockRows: -1), "LinearCrossEntropy: blockRows*");
+    }
+
+    [Fact]
     public void SplitHeads()
     {
         var layout = new HeadLayout(2, 1, 4, InterleavedPerHead: false);

@@ -95,6 +95,14 @@ internal sealed class OperationCases
         Add("dropout", () => [Normal(4, 5)], x => Functional.Dropout(x[0], 0.4f, new TorchGenerator(5), training: true));
         Add("cross entropy", () => [Normal(5, 7)], x => Functional.CrossEntropy(x[0], Ids([3, 0, -100, 6, 3], 5)));
         Add("cross entropy, smoothed", () => [Normal(5, 7)], x => Functional.CrossEntropy(x[0], Ids([3, 0, 2, 6, 3], 5), ignoreIndex: 2, labelSmoothing: 0.2f));
+        foreach (var blockRows in new[] { 0, 1, 2 })
+        {
+            var frozen = Fixed(7, 6);
+            Add($"scores and cross entropy, {blockRows} rows at once", () => [Normal(5, 6), Normal(7, 6)], x => Functional.LinearCrossEntropy(x[0], new DenseWeight(x[1]), Ids([3, 0, -100, 6, 3], 5), blockRows: blockRows));
+            Add($"scores and cross entropy over a frozen weight, {blockRows} rows at once", () => [Normal(5, 6)], x => Functional.LinearCrossEntropy(x[0], new DenseWeight(frozen), Ids([3, -100, -100, 6, 1], 5), blockRows: blockRows));
+            Add($"scores and cross entropy of every row, {blockRows} rows at once", () => [Normal(3, 6)], x => Functional.LinearCrossEntropy(Functional.Tanh(x[0]), new DenseWeight(frozen), Ids([3, 2, 6], 3), blockRows: blockRows));
+            Add($"scores and cross entropy for the weight alone, {blockRows} rows at once", () => [Normal(7, 6)], x => Functional.LinearCrossEntropy(frozen, new DenseWeight(x[0]), Ids([3, 0, -100, 6, 3, 1, 1], 7), blockRows: blockRows));
+        }
     }
 
     private void AddHeads()
@@ -150,6 +158,13 @@ internal sealed class OperationCases
     private static Tensor[] Join((Tensor Query, Tensor Key, Tensor Value) heads) => [heads.Query, heads.Key, heads.Value];
 
     private Tensor Normal(params int[] shape) => Values(values => _generator.Normal(values), shape);
+
+    private Tensor Fixed(params int[] shape)
+    {
+        var tensor = Normal(shape);
+        tensor.RequiresGrad = false;
+        return tensor;
+    }
 
     private Tensor Positive(params int[] shape) => Values(values => _generator.Uniform(values, 0.6, 2), shape);
 

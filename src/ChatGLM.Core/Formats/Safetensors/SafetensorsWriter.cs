@@ -20,7 +20,8 @@ internal static class SafetensorsWriter
         AtomicFile.Write(path, stream => Write(stream, path, header, inOrder));
     }
 
-    private static (byte[] Header, TensorSource[] InOrder) Plan(IEnumerable<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata)
+    /// <summary>The header, and the tensors in the order in which their bytes follow it.</summary>
+    public static (byte[] Header, TensorSource[] InOrder) Plan(IEnumerable<TensorSource> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         var inOrder = tensors.ToArray();
         Array.Sort(inOrder, (a, b) =>

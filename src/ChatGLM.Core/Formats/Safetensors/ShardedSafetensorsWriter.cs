@@ -26,7 +26,7 @@ internal static partial class ShardedSafetensorsWriter
     }
 
     /// <summary>In the order given, as transformers fills its shards: a new one begins when the next tensor would not fit.</summary>
-    private static List<List<TensorSource>> Split(IEnumerable<TensorSource> tensors, long maxShardBytes)
+    public static List<List<TensorSource>> Split(IEnumerable<TensorSource> tensors, long maxShardBytes)
     {
         List<List<TensorSource>> shards = [[]];
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -85,11 +85,17 @@ internal static partial class ShardedSafetensorsWriter
     private static string[] NamesFor(string folder, int count)
     {
         var inUse = InUse(folder);
-        var names = Enumerable.Range(1, count).Select(i => $"model-{i:D5}-of-{count:D5}.safetensors").ToArray();
+        var names = UsualNames(count);
         for (var attempt = 2; names.Any(inUse.Contains); attempt++)
             names = [.. Enumerable.Range(1, count).Select(i => $"model-v{attempt}-{i:D5}-of-{count:D5}.safetensors")];
         return names;
     }
+
+    /// <summary>The names that transformers gives shards.</summary>
+    public static string[] UsualNames(int count) => [.. Enumerable.Range(1, count).Select(i => $"model-{i:D5}-of-{count:D5}.safetensors")];
+
+    /// <summary>Whether a file of this name is what a run that was killed left behind.</summary>
+    public static bool IsLeftover(string name) => name.EndsWith(AtomicFile.PartialSuffix, StringComparison.Ordinal) && OursPattern().IsMatch(name);
 
     private static HashSet<string> InUse(string folder)
     {
@@ -107,7 +113,8 @@ internal static partial class ShardedSafetensorsWriter
         }
     }
 
-    private static void WriteIndex(Stream stream, List<List<TensorSource>> shards, string[] names)
+    /// <summary>Writes the index that goes with shards of these names.</summary>
+    public static void WriteIndex(Stream stream, List<List<TensorSource>> shards, string[] names)
     {
         var options = new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         using (var json = new Utf8JsonWriter(stream, options))

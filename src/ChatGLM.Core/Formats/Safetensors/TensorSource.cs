@@ -35,6 +35,10 @@ internal sealed class TensorSource
 
     public long LengthInBytes { get; }
 
+    /// <summary>A tensor for a header alone: its bytes are written by somebody else.</summary>
+    public static TensorSource Announce(string name, Tensor tensor) =>
+        new(name, tensor.DType, Array.ConvertAll(tensor.Shape.ToArray(), size => (long)size), _ => throw new InvalidOperationException($"The bytes of '{name}' are not written through its source."));
+
     public static TensorSource From(string name, DType dtype, ReadOnlySpan<long> shape, TensorBytes bytes) => new(name, dtype, shape, bytes.CopyTo);
 
     public static TensorSource From(string name, DType dtype, ReadOnlySpan<long> shape, byte[] bytes) => new(name, dtype, shape, s => s.Write(bytes));

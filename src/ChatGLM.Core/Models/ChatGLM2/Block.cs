@@ -24,6 +24,8 @@ internal sealed class Block : Module
         _mlp = Child("mlp", new Mlp(scope["mlp"], config));
     }
 
+    public HeadLayout Layout => _selfAttention.Value.Layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor hidden, LayerContext context)
     {
@@ -33,5 +35,16 @@ internal sealed class Block : Module
         var mlpInput = _postAttentionLayernorm.Value.Forward(mlpResidual);
         var mlp = Functional.Dropout(_mlp.Value.Forward(mlpInput), _hiddenDropout, _generator, Training);
         return Functional.Add(_residualAfterNorm ? mlpInput : mlpResidual, mlp);
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Hidden"/> to itself.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_inputLayernorm.Value, pass.Hidden, pass.Normed);
+        _selfAttention.Value.Forward(pass);
+        pass.Kernels.Add(_residualAfterNorm ? pass.Normed : pass.Hidden, pass.Output, 1, pass.Hidden);
+        pass.Run(_postAttentionLayernorm.Value, pass.Hidden, pass.Normed);
+        _mlp.Value.Forward(pass);
+        pass.Kernels.Add(_residualAfterNorm ? pass.Normed : pass.Hidden, pass.Output, 1, pass.Hidden);
     }
 }

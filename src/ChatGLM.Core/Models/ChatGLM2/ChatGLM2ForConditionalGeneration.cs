@@ -14,12 +14,14 @@ internal sealed class ChatGLM2ForConditionalGeneration : ChatGLMForConditionalGe
 
     private protected override Transformer Transformer => _transformer.Value;
 
-    private protected override Tensor Score(Tensor hidden) => _transformer.Value.Score(hidden);
+    private protected override Linear OutputLayer => _transformer.Value.OutputLayer;
 
     /// <inheritdoc/>
     public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(8192, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.8, Temperature = 0.8 };
 
     internal override bool CanContinueFromCache => true;
+
+    internal override SequencePositions PositionsOf(ReadOnlySpan<int> prompt) => CausalPositions.Instance;
 
     internal override DecodingState StartDecoding(ModelInputs prompt, int pastTokens) => CausalDecodingState.After(prompt, pastTokens);
 }

@@ -19,7 +19,7 @@ internal sealed class ChatGLMModel : Transformer
         _encoder = Child("encoder", new Encoder(scope["encoder"], config, generator));
         var isTied = config.TieWordEmbeddings && !scope["output_layer"].Contains("weight");
         _outputLayer = Child("output_layer", isTied
-            ? new Linear(scope["output_layer"].GetTiedLinear(new DenseWeight(_embedding.Value.WordEmbeddings)))
+            ? new Linear(scope["output_layer"].GetTiedLinear(new DenseWeight(_embedding.Value.WordEmbeddings.Weight)))
             : new Linear(scope["output_layer"], config.HiddenSize, config.PaddedVocabSize, bias: false));
         if (config.PreSeqLen is not null)
         {
@@ -36,10 +36,27 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override bool ReportsNormalizedState => false;
 
-    /// <summary>Scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
-    public Tensor Score(Tensor hidden) => _outputLayer.Value.Forward(hidden);
+    /// <summary>Gives the scores of the vocabulary, [..., hidden] to [..., vocabulary].</summary>
+    public Linear OutputLayer => _outputLayer.Value;
 
-    protected override Tensor Embed(Tensor ids) => _embedding.Value.Forward(ids);
+    public override TokenPassSizes Sizes => new(
+        _config.HiddenSize, _encoder.Value.Layers[0].Layout, 2 * _config.FfnHiddenSize, _config.FfnHiddenSize, _config.PaddedVocabSize, Sections);
+
+    public override RotaryTable Covering(long positions) => _rotary.Covering(positions);
+
+    protected override void Embed(TokenPass pass) => pass.Embed(_embedding.Value.WordEmbeddings);
+
+    protected override void RunLayer(int layer, TokenPass pass) => _encoder.Value.Layers[layer].Forward(pass);
+
+    protected override Tensor Normalize(TokenPass pass)
+    {
+        if (_encoder.Value.FinalLayernorm is not { } norm)
+            return pass.Hidden;
+        pass.Run(norm, pass.Hidden, pass.Normed);
+        return pass.Normed;
+    }
+
+    protected override Tensor Embed(Tensor ids) => _embedding.Value.WordEmbeddings.Forward(ids);
 
     protected override Tensor RunLayer(int layer, Tensor hidden, LayerContext context) => _encoder.Value.Layers[layer].Forward(hidden, context);
 
@@ -161,9 +178,7 @@ internal sealed class ChatGLMModel : Transformer
         public Embeddings(WeightScope scope, ChatGLM2Config config) =>
             _wordEmbeddings = Child("word_embeddings", new Embedding(scope["word_embeddings"], config.PaddedVocabSize, config.HiddenSize));
 
-        public Tensor WordEmbeddings => _wordEmbeddings.Value.Weight;
-
-        public Tensor Forward(Tensor ids) => _wordEmbeddings.Value.Forward(ids);
+        public Embedding WordEmbeddings => _wordEmbeddings.Value;
     }
 
     /// <summary><c>encoder</c>: the layers and the normalisation after them.</summary>

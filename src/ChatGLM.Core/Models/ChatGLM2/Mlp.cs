@@ -16,4 +16,12 @@ internal sealed class Mlp : Module
 
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor x) => _dense4HToH.Value.Forward(Functional.SwiGlu(_denseHTo4H.Value.Forward(x)));
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Normed"/> to <see cref="TokenPass.Output"/>.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_denseHTo4H.Value, pass.Normed, pass.Inner);
+        pass.Kernels.SwiGlu(pass.Inner, pass.Gated);
+        pass.Run(_dense4HToH.Value, pass.Gated, pass.Output);
+    }
 }

@@ -22,10 +22,14 @@ internal sealed class SelfAttention : Module
         _dense = Child("dense", new Linear(scope["dense"], config.KvChannels * config.NumAttentionHeads, config.HiddenSize, config.AddBiasLinear));
     }
 
+    public HeadLayout Layout => _layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor x, LayerContext context)
     {
         var (query, key, value) = Functional.SplitHeads(_queryKeyValue.Value.Forward(x), context.Positions, _layout, context.Rotary);
+        if (context.Pages is { } pages)
+            return _dense.Value.Forward(Functional.PagedAttention(query, key, value, pages, _layer, 1 / MathF.Sqrt(_layout.HeadDim)));
         (key, value, var keyLength) = context.Extend(_layer, key, value);
         // Layer-wise scaling divides by the layer's number and multiplies by it again before the mask: neutral in float32.
         var options = new AttentionOptions(1 / MathF.Sqrt(_layout.HeadDim), keyLength)
@@ -35,6 +39,14 @@ internal sealed class SelfAttention : Module
             DropoutMask = Training && _dropout > 0 ? DropoutMask([query.Shape[0], query.Shape[1], query.Shape[2], keyLength], query.Backend) : null,
         };
         return _dense.Value.Forward(Functional.Attention(query, key, value, options));
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Normed"/> to <see cref="TokenPass.Output"/>.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_queryKeyValue.Value, pass.Normed, pass.Projection);
+        pass.Attend(_layer, _layout, float.NegativeInfinity);
+        pass.Run(_dense.Value, pass.Attended, pass.Output);
     }
 
     private Tensor DropoutMask(in Shape shape, Backend backend)

@@ -24,6 +24,8 @@ internal sealed class Block : Module
         _mlp = Child("mlp", new Mlp(scope["mlp"], config));
     }
 
+    public HeadLayout Layout => _attention.Value.Layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor hidden, LayerContext context)
     {
@@ -31,5 +33,16 @@ internal sealed class Block : Module
         var attended = _attention.Value.Forward(attentionInput, context);
         var mlpInput = _postAttentionLayernorm.Value.Forward(Functional.Add(attended, attentionInput, Alpha));
         return Functional.Add(_mlp.Value.Forward(mlpInput), mlpInput, Alpha);
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Hidden"/> to itself.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_inputLayernorm.Value, pass.Hidden, pass.Normed);
+        _attention.Value.Forward(pass);
+        pass.Kernels.Add(pass.Output, pass.Normed, Alpha, pass.Hidden);
+        pass.Run(_postAttentionLayernorm.Value, pass.Hidden, pass.Normed);
+        _mlp.Value.Forward(pass);
+        pass.Kernels.Add(pass.Output, pass.Normed, Alpha, pass.Hidden);
     }
 }

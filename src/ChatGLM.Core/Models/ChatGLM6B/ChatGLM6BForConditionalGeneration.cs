@@ -26,7 +26,7 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
 
     private protected override Transformer Transformer => _transformer.Value;
 
-    private protected override Tensor Score(Tensor hidden) => _lmHead.Value.Forward(hidden);
+    private protected override Linear OutputLayer => _lmHead.Value;
 
     /// <inheritdoc/>
     public override GenerationConfig ChatGenerationConfig => GenerationConfig with { EosTokenId = null, MaxLength = Math.Min(2048, Config.MaxPositions), MaxNewTokens = null, DoSample = true, TopP = 0.7, Temperature = 0.95 };
@@ -36,6 +36,8 @@ internal sealed class ChatGLM6BForConditionalGeneration : ChatGLMForConditionalG
 
     // A context that grows changes the keys of all of it: everything attends to everything.
     internal override bool CanContinueFromCache => false;
+
+    internal override SequencePositions PositionsOf(ReadOnlySpan<int> prompt) => new BlockPositions(prompt, (ChatGLM6BConfig)Config, _transformer.Value.Masks);
 
     internal override DecodingState StartDecoding(ModelInputs prompt, int pastTokens) => pastTokens == 0
         ? BlockDecodingState.After(prompt, (ChatGLM6BConfig)Config, _transformer.Value.Masks)

@@ -43,6 +43,21 @@ internal sealed class ChatGLMModel : Transformer
 
     protected override bool ReportsNormalizedState => true;
 
+    public override TokenPassSizes Sizes => new(
+        _config.HiddenSize, _layers.Value[0].Layout, _config.InnerHiddenSize, _config.InnerHiddenSize, _config.VocabSize, Sections);
+
+    public override RotaryTable Covering(long positions) => _rotary.Covering(positions);
+
+    protected override void Embed(TokenPass pass) => pass.Embed(_wordEmbeddings.Value);
+
+    protected override void RunLayer(int layer, TokenPass pass) => _layers.Value[layer].Forward(pass);
+
+    protected override Tensor Normalize(TokenPass pass)
+    {
+        pass.Run(_finalLayernorm.Value, pass.Hidden, pass.Normed);
+        return pass.Normed;
+    }
+
     protected override Tensor Embed(Tensor ids) => _wordEmbeddings.Value.Forward(ids);
 
     protected override Tensor RunLayer(int layer, Tensor hidden, LayerContext context) => _layers.Value[layer].Forward(hidden, context);

@@ -21,10 +21,14 @@ internal sealed class SelfAttention : Module
         _dense = Child("dense", new Linear(scope["dense"], config.HiddenSize, config.HiddenSize));
     }
 
+    public HeadLayout Layout => _layout;
+
     /// <summary>[batch, seq, hidden] to [batch, seq, hidden].</summary>
     public Tensor Forward(Tensor x, LayerContext context)
     {
         var (query, key, value) = Functional.SplitHeads(_queryKeyValue.Value.Forward(x), context.Positions, _layout, context.Rotary);
+        if (context.Pages is { } pages)
+            return _dense.Value.Forward(Functional.PagedAttention(query, key, value, pages, _layer, 1 / MathF.Sqrt(_layout.HeadDim)));
         (key, value, var keyLength) = context.Extend(_layer, key, value);
         // The reference divides the query by sqrt(headDim) * (layer + 1) and multiplies the masked scores by layer + 1 again: only the mask feels it.
         var options = new AttentionOptions(1 / MathF.Sqrt(_layout.HeadDim), keyLength)
@@ -33,5 +37,13 @@ internal sealed class SelfAttention : Module
             HiddenScore = MaskedScore * (_layer + 1),
         };
         return _dense.Value.Forward(Functional.Attention(query, key, value, options));
+    }
+
+    /// <summary>The same for one more token of each row: <see cref="TokenPass.Normed"/> to <see cref="TokenPass.Output"/>.</summary>
+    public void Forward(TokenPass pass)
+    {
+        pass.Run(_queryKeyValue.Value, pass.Normed, pass.Projection);
+        pass.Attend(_layer, _layout, MaskedScore * (_layer + 1));
+        pass.Run(_dense.Value, pass.Attended, pass.Output);
     }
 }

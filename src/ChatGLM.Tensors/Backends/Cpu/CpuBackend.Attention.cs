@@ -13,6 +13,12 @@ public sealed unsafe partial class CpuBackend
         if (logSumExp is not null && (logSumExp.DType != DType.Float32 || logSumExp.ElementCount != (long)sizes.Batch * sizes.Heads * sizes.Seq))
             throw new TensorException(nameof(Attention), $"expected logSumExp float32 [{sizes.Batch}, {sizes.Heads}, {sizes.Seq}], found {logSumExp.DType} {logSumExp.Shape}.");
         var y = New([sizes.Batch, sizes.Seq, sizes.Heads * sizes.HeadDim]);
+        Attention(query, key, value, options, logSumExp, y, sizes, mask);
+        return y;
+    }
+
+    private void Attention(Tensor query, Tensor key, Tensor value, in AttentionOptions options, Tensor? logSumExp, Tensor y, in AttentionSizes sizes, in AttentionMask mask)
+    {
         var sums = logSumExp is null ? null : logSumExp.Pointer<float>();
         if (sizes.Seq <= MaxDecodeQueries)
             Decode(query, key, value, y, sums, sizes, mask, options.Scale);
@@ -24,7 +30,7 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(options.Hidden);
         GC.KeepAlive(options.DropoutMask);
         GC.KeepAlive(logSumExp);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>

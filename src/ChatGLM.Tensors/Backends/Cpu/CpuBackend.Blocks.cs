@@ -8,9 +8,15 @@ public sealed unsafe partial class CpuBackend
         RequireFloat32(nameof(SwiGlu), x, "x");
         var width = HalfWidth(nameof(SwiGlu), x.Shape);
         var y = New(x.Shape.With(x.Shape.Rank - 1, width));
+        SwiGlu(x, width, y);
+        return y;
+    }
+
+    private void SwiGlu(Tensor x, int width, Tensor y)
+    {
         Parallel(y.ElementCount, 8, new SwiGluBody(x.Pointer<float>(), y.Pointer<float>(), width), 16);
         GC.KeepAlive(x);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>
@@ -38,10 +44,16 @@ public sealed unsafe partial class CpuBackend
             lengths[axis] = ids.Shape[axis];
         lengths[^1] = width;
         var y = New(new Shape(lengths));
+        Embedding(ids, table, width, y);
+        return y;
+    }
+
+    private void Embedding(Tensor ids, Tensor table, int width, Tensor y)
+    {
         Parallel(ids.ElementCount, width, new EmbeddingBody(ids.Pointer<long>(), table.DType, (void*)table.Address, y.Pointer<float>(), width));
         GC.KeepAlive(ids);
         GC.KeepAlive(table);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>

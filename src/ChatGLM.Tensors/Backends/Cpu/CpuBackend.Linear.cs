@@ -7,9 +7,6 @@ public sealed unsafe partial class CpuBackend
     // Up to here a row of the weight is multiplied as it streams by; from here on packing it pays.
     private const int FewRows = 8;
 
-    // From here on arithmetic bounds a product with row-quantized weights so much that rounding activations to 16 bits pays.
-    private const int ManyRows = 64;
-
     private MatrixKernels? _matrices;
 
     private MatrixKernels Matrices => _matrices ??= MatrixKernels.For(VectorBits);
@@ -24,6 +21,12 @@ public sealed unsafe partial class CpuBackend
     {
         RequireFloat32(nameof(Linear), x);
         var y = New(x.Shape.With(x.Shape.Rank - 1, weight.OutFeatures));
+        Linear(x, weight, bias, y, roundsActivations);
+        return y;
+    }
+
+    private void Linear(Tensor x, LinearWeight weight, Tensor? bias, Tensor y, bool roundsActivations)
+    {
         var rows = x.Shape.RowCount;
         if (weight.InFeatures == 0)
             rows = y.Shape.RowCount;
@@ -42,7 +45,7 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>
@@ -62,6 +65,9 @@ public sealed unsafe partial class CpuBackend
                 break;
             case GroupQuantizedWeight grouped:
                 Matrices.Multiply(Pool, dx.Shape.RowCount, new LeftOperand(dy.Address, weight.OutFeatures, 1), new GroupMatrix(grouped), isTransposed: false, dx.Pointer<float>(), null);
+                break;
+            case BlockQuantizedWeight blocks:
+                Matrices.Multiply(Pool, dx.Shape.RowCount, new LeftOperand(dy.Address, weight.OutFeatures, 1), new BlockMatrix(blocks), isTransposed: false, dx.Pointer<float>(), null);
                 break;
             default:
                 throw Unsupported(nameof(LinearBackwardInput), weight);
@@ -97,7 +103,7 @@ public sealed unsafe partial class CpuBackend
             case DenseWeight dense:
                 LinearDense(x, rows, dense.Tensor, bias, y);
                 break;
-            case RowQuantizedWeight quantized when roundsActivations && (rows is 1 or >= ManyRows):
+            case RowQuantizedWeight quantized when roundsActivations && (rows is 1 or > FewRows):
                 LinearQuantizedInteger(x, rows, quantized, bias, y);
                 break;
             case RowQuantizedWeight quantized:
@@ -108,6 +114,9 @@ public sealed unsafe partial class CpuBackend
                 break;
             case GroupQuantizedWeight grouped:
                 LinearGrouped(x, rows, grouped, bias, y);
+                break;
+            case BlockQuantizedWeight blocks:
+                LinearBlocks(x, rows, blocks, bias, y, roundsActivations);
                 break;
             default:
                 throw Unsupported(nameof(Linear), weight);
@@ -131,5 +140,5 @@ public sealed unsafe partial class CpuBackend
     }
 
     private static TensorException Unsupported(string operation, LinearWeight weight) =>
-        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense, a row-quantized or a group-quantized one.");
+        new(operation, $"the cpu backend has no kernel for the weight format {weight.GetType().Name}; use a dense, a row-quantized, a group-quantized or a block-quantized one.");
 }

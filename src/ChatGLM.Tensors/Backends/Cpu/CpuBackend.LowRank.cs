@@ -9,10 +9,17 @@ public sealed unsafe partial class CpuBackend
         var sum = New(matrix.Shape, matrix.DType);
         var bodies = stackalloc AddLowRankBody.Term[terms.Length];
         var work = 4L;
+        var packed = 0L;
+        foreach (var term in terms)
+            packed += AddLowRankBody.PackedLength(term.Left.Shape[1], matrix.Shape[1]);
+        using var scratch = Pool.RentScratch(packed * sizeof(float));
+        var panels = (float*)scratch.Pointer;
         for (var t = 0; t < terms.Length; t++)
         {
             var (left, right, scale) = terms[t];
-            bodies[t] = new AddLowRankBody.Term(left.Pointer<float>(), right.Pointer<float>(), left.Shape[1], scale);
+            AddLowRankBody.Pack(right.Pointer<float>(), left.Shape[1], matrix.Shape[1], panels);
+            bodies[t] = new AddLowRankBody.Term(left.Pointer<float>(), panels, left.Shape[1], scale);
+            panels += AddLowRankBody.PackedLength(left.Shape[1], matrix.Shape[1]);
             work += left.Shape[1];
         }
 

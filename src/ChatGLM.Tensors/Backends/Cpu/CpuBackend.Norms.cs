@@ -5,15 +5,19 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public override Tensor LayerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon)
     {
-        var width = CheckNorm(nameof(LayerNorm), x, weight);
-        if (bias.ElementCount != width)
-            throw new TensorException(nameof(LayerNorm), $"bias {bias.Shape} does not fit x {x.Shape}.");
+        var width = CheckLayerNorm(x, weight, bias);
+        var y = New(x.Shape);
+        LayerNorm(x, weight, bias, width, epsilon, y);
+        return y;
+    }
+
+    private void LayerNorm(Tensor x, Tensor weight, Tensor bias, int width, float epsilon, Tensor y)
+    {
         using var weights = Widen(weight);
         using var biases = Widen(bias);
-        var y = New(x.Shape);
         Parallel(x.Shape.RowCount, 4L * width, new LayerNormBody(x.Pointer<float>(), weights.Pointer, biases.Pointer, y.Pointer<float>(), width, epsilon));
         GC.KeepAlive(x);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>
@@ -27,11 +31,17 @@ public sealed unsafe partial class CpuBackend
     public override Tensor RmsNorm(Tensor x, Tensor weight, float epsilon)
     {
         var width = CheckNorm(nameof(RmsNorm), x, weight);
-        using var weights = Widen(weight);
         var y = New(x.Shape);
+        RmsNorm(x, weight, width, epsilon, y);
+        return y;
+    }
+
+    private void RmsNorm(Tensor x, Tensor weight, int width, float epsilon, Tensor y)
+    {
+        using var weights = Widen(weight);
         Parallel(x.Shape.RowCount, 3L * width, new RmsNormBody(x.Pointer<float>(), weights.Pointer, y.Pointer<float>(), width, epsilon));
         GC.KeepAlive(x);
-        return y;
+        GC.KeepAlive(y);
     }
 
     /// <inheritdoc/>
@@ -66,6 +76,12 @@ public sealed unsafe partial class CpuBackend
         GC.KeepAlive(weightGrad);
         GC.KeepAlive(biasGrad);
         return dx;
+    }
+
+    private static int CheckLayerNorm(Tensor x, Tensor weight, Tensor bias)
+    {
+        var width = CheckNorm(nameof(LayerNorm), x, weight);
+        return bias.ElementCount == width ? width : throw new TensorException(nameof(LayerNorm), $"bias {bias.Shape} does not fit x {x.Shape}.");
     }
 
     private static int CheckNorm(string operation, Tensor x, Tensor weight)

@@ -33,6 +33,8 @@ public sealed unsafe partial class CpuBackend
             return Cast(dense.Tensor, DType.Float32);
         if (weight is GroupQuantizedWeight grouped)
             return DequantizeGroups(grouped);
+        if (weight is BlockQuantizedWeight blocks)
+            return DequantizeBlocks(blocks);
         if (weight is not RowQuantizedWeight quantized)
             throw Unsupported(nameof(Dequantize), weight);
         var y = New([weight.OutFeatures, weight.InFeatures]);

@@ -5,10 +5,7 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public override (Tensor Query, Tensor Key, Tensor Value) SplitHeads(Tensor qkv, Tensor? positions, in HeadLayout layout, RotaryTable? rotary)
     {
-        RequireFloat32(nameof(SplitHeads), qkv, "qkv");
-        if (qkv.Shape.Rank != 3 || qkv.Shape[2] != layout.Width)
-            throw new TensorException(nameof(SplitHeads), $"expected [batch, seq, {layout.Width}] for {layout}, found {qkv.Shape}.");
-        var (batch, seq) = (qkv.Shape[0], qkv.Shape[1]);
+        var (batch, seq) = CheckProjection(qkv, layout);
         CheckRotary(nameof(SplitHeads), batch, seq, positions, layout, rotary);
         var query = New([batch, layout.Heads, seq, layout.HeadDim]);
         var key = New([batch, layout.KeyValueHeads, seq, layout.HeadDim]);
@@ -32,21 +29,30 @@ public sealed unsafe partial class CpuBackend
         return dqkv;
     }
 
-    private void MoveHeads(Tensor fused, Tensor query, Tensor key, Tensor value, Tensor? positions, in HeadLayout layout, RotaryTable? rotary, bool backward)
+    /// <summary>Between a fused projection and its heads. Key and value may have room for more positions than there are: those there are lie from <paramref name="place"/> on.</summary>
+    private void MoveHeads(Tensor fused, Tensor query, Tensor key, Tensor value, Tensor? positions, in HeadLayout layout, RotaryTable? rotary, bool backward, int place = 0)
     {
         var seq = query.Shape[2];
-        var plan = new SplitHeadsBody.Plan(layout, seq, rotary?.RotaryDim ?? 0, rotary?.Sections ?? 0, rotary?.Style == RotaryStyle.Interleaved, backward);
+        var plan = new SplitHeadsBody.Plan(layout, seq, key.Shape[2], rotary?.RotaryDim ?? 0, rotary?.Sections ?? 0, rotary?.Style == RotaryStyle.Interleaved, backward);
         var at = rotary is null ? null : positions!.Pointer<long>();
         var cos = rotary is null ? null : rotary.Cos.Pointer<float>();
         var sin = rotary is null ? null : rotary.Sin.Pointer<float>();
         Parallel((long)query.Shape[0] * seq, 3L * layout.Width, new SplitHeadsBody(
-            fused.Pointer<float>(), query.Pointer<float>(), key.Pointer<float>(), value.Pointer<float>(), at, cos, sin, plan));
+            fused.Pointer<float>(), query.Pointer<float>(), key.Pointer<float>() + ((long)place * layout.HeadDim), value.Pointer<float>() + ((long)place * layout.HeadDim), at, cos, sin, plan));
         GC.KeepAlive(fused);
         GC.KeepAlive(query);
         GC.KeepAlive(key);
         GC.KeepAlive(value);
         GC.KeepAlive(positions);
         GC.KeepAlive(rotary);
+    }
+
+    private static (int Batch, int Seq) CheckProjection(Tensor qkv, in HeadLayout layout)
+    {
+        RequireFloat32(nameof(SplitHeads), qkv, "qkv");
+        return qkv.Shape.Rank == 3 && qkv.Shape[2] == layout.Width
+            ? (qkv.Shape[0], qkv.Shape[1])
+            : throw new TensorException(nameof(SplitHeads), $"expected [batch, seq, {layout.Width}] for {layout}, found {qkv.Shape}.");
     }
 
     private static void CheckRotary(string operation, int batch, int seq, Tensor? positions, in HeadLayout layout, RotaryTable? rotary)

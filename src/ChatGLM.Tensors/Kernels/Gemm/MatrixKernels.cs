@@ -47,6 +47,15 @@ internal abstract unsafe class MatrixKernels
     /// <summary>result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias over a row-quantized weight, with x in 16 bits.</summary>
     public abstract void Multiply(WorkerPool pool, in RoundedRows x, int outputs, int inputs, in QuantizedOperand weight, float* bias, float* result);
 
+    /// <summary>x [rows, inputs] weight^T + bias over a block-quantized weight, for few rows, with x as it is.</summary>
+    public abstract void FewRows(WorkerPool pool, int rows, float* x, in BlockMatrix weight, float* bias, float* result);
+
+    /// <summary>left [rows, inputs] weight^T + bias, or, not transposed, left [rows, outputs] weight.</summary>
+    public abstract void Multiply(WorkerPool pool, long rows, in LeftOperand left, in BlockMatrix weight, bool isTransposed, float* result, float* bias);
+
+    /// <summary>A block-quantized matrix as float32.</summary>
+    public abstract void Dequantize(WorkerPool pool, in BlockMatrix matrix, float* target);
+
     /// <summary>Widens a vector of any floating-point type.</summary>
     public abstract void Widen(byte* source, DType dtype, long count, float* target);
 }

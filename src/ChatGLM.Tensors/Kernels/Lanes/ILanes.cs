@@ -21,6 +21,9 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Widens float16, exactly, subnormals included.</summary>
     static abstract TSelf LoadHalf(ushort* source);
 
+    /// <summary>Widens 8-bit integers.</summary>
+    static abstract TSelf LoadSByte(sbyte* source);
+
     /// <summary>A mask: set where the byte is not 0.</summary>
     static abstract TSelf LoadNonZero(byte* source);
 

@@ -24,6 +24,9 @@ internal readonly unsafe struct LanePair<T>(T lower, T upper) : ILanes<LanePair<
     public static LanePair<T> LoadHalf(ushort* source) => new(T.LoadHalf(source), T.LoadHalf(source + T.Count));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanePair<T> LoadSByte(sbyte* source) => new(T.LoadSByte(source), T.LoadSByte(source + T.Count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanePair<T> LoadNonZero(byte* source) => new(T.LoadNonZero(source), T.LoadNonZero(source + T.Count));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -32,6 +32,9 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadSByte(sbyte* source) => new(Vector512.ConvertToSingle(Vector512.WidenLower(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).ToVector512Unsafe())));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 LoadNonZero(byte* source) => new((~Vector512.Equals(Vector512.WidenLower(Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()).ToVector512Unsafe()), Vector512<uint>.Zero)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -34,6 +34,9 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadSByte(sbyte* source) => new(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)source).AsSByte()))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 LoadNonZero(byte* source) => new((~Vector128.Equals(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)source).AsByte())), Vector128<uint>.Zero)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -32,6 +32,9 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadSByte(sbyte* source) => new(Vector256.ConvertToSingle(Vector256.WidenLower(Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()).ToVector256Unsafe())));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 LoadNonZero(byte* source) => new((~Vector256.Equals(Vector256.WidenLower(Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()).ToVector256Unsafe()), Vector256<uint>.Zero)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

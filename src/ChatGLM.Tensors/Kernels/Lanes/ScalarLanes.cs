@@ -46,6 +46,15 @@ internal unsafe struct ScalarLanes : ILanes<ScalarLanes>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static ScalarLanes LoadSByte(sbyte* source)
+    {
+        ScalarLanes result = default;
+        for (var i = 0; i < Count; i++)
+            result._values[i] = source[i];
+        return result;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ScalarLanes LoadNonZero(byte* source)
     {
         ScalarLanes result = default;

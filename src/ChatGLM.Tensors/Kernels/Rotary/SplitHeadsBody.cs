@@ -26,7 +26,7 @@ internal readonly unsafe struct SplitHeadsBody(
                 Move<T>(item, head, part: 0, query + (((((batch * plan.Layout.Heads) + head) * plan.Seq) + i) * plan.Layout.HeadDim), cos, sin, rotated);
             for (var head = 0; head < plan.Layout.KeyValueHeads; head++)
             {
-                var at = ((((batch * plan.Layout.KeyValueHeads) + head) * plan.Seq) + i) * plan.Layout.HeadDim;
+                var at = ((((batch * plan.Layout.KeyValueHeads) + head) * plan.KeyCapacity) + i) * plan.Layout.HeadDim;
                 Move<T>(item, head, part: 1, key + at, cos, sin, rotated);
                 Move<T>(item, head, part: 2, value + at, cos, sin, 0);
             }
@@ -128,8 +128,8 @@ internal readonly unsafe struct SplitHeadsBody(
         }
     }
 
-    /// <summary>The sizes. Rotated is 0 without a rotary table.</summary>
-    public readonly record struct Plan(HeadLayout Layout, int Seq, int RotaryDim, int Sections, bool Interleaved, bool Backward)
+    /// <summary>The sizes. Rotated is 0 without a rotary table; a key or value head has room for KeyCapacity positions, of which Seq are moved.</summary>
+    public readonly record struct Plan(HeadLayout Layout, int Seq, int KeyCapacity, int RotaryDim, int Sections, bool Interleaved, bool Backward)
     {
         /// <summary>How many elements of a head are turned.</summary>
         public int Rotated => RotaryDim * Sections;
