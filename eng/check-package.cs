@@ -2,6 +2,10 @@ using ChatGLM;
 using ChatGLM.Models;
 using ChatGLM.Tokenizers;
 
+var problems = PackageContents.Problems(args[1]);
+foreach (var problem in problems)
+    Console.Error.WriteLine(problem);
+
 var tokenizer = AutoTokenizer.FromPretrained(args[0]);
 using var model = AutoModel.FromPretrained(args[0]);
 var options = new ChatOptions { Generation = model.ChatGenerationConfig with { DoSample = false, MaxNewTokens = 64 } };
@@ -13,4 +17,4 @@ await foreach (var piece in model.StreamChatAsync(tokenizer, "What is the capita
 }
 
 Console.WriteLine();
-return answer.Contains("Paris", StringComparison.Ordinal) ? 0 : 1;
+return problems.Count == 0 && answer.Contains("Paris", StringComparison.Ordinal) ? 0 : 1;

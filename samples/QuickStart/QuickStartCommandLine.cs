@@ -16,12 +16,13 @@ internal static class QuickStartCommandLine
         var batch = Positive("--batch-size", "Rows in a step.", defaults.BatchSize);
         var rank = Positive("--rank", "The rank of the LoRA adapter.", defaults.Rank);
         var learningRate = new Option<double>("--learning-rate") { Description = "The highest learning rate.", DefaultValueFactory = _ => defaults.LearningRate };
+        var logging = new Option<int?>("--logging-steps") { Description = "A line, and a point of the loss curve, after every so many steps. Default: five in all." };
         var seed = new Option<int>("--seed") { Description = "The same seed gives the same adapter.", DefaultValueFactory = _ => defaults.Seed };
         var threads = new Option<int>("--threads") { Description = "How many threads compute; 0 for one per core. The result does not depend on it." };
 
         var command = new RootCommand("Chats with a small ChatGLM2, teaches it a new voice with LoRA, and keeps what it learned: about a minute from beginning to end.")
         {
-            model, train, test, output, steps, batch, rank, learningRate, seed, threads,
+            model, train, test, output, steps, batch, rank, learningRate, logging, seed, threads,
         };
         command.SetAction((parsed, cancellationToken) => run(
             new QuickStartOptions
@@ -34,6 +35,7 @@ internal static class QuickStartCommandLine
                 BatchSize = parsed.GetValue(batch),
                 Rank = parsed.GetValue(rank),
                 LearningRate = parsed.GetValue(learningRate),
+                LoggingSteps = parsed.GetValue(logging),
                 Seed = parsed.GetValue(seed),
                 Threads = parsed.GetValue(threads),
             },

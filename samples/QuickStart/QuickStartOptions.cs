@@ -22,6 +22,9 @@ internal sealed record QuickStartOptions
 
     public double LearningRate { get; init; } = 3e-3;
 
+    /// <summary>Steps from one log entry to the next; a fifth of all if null.</summary>
+    public int? LoggingSteps { get; init; }
+
     public int Seed { get; init; } = 42;
 
     /// <summary>How many threads compute; 0 for one per core. Results do not depend on it.</summary>

@@ -121,7 +121,7 @@ internal sealed class QuickStartRun : IDisposable
             LearningRate = _options.LearningRate,
             LrSchedulerType = SchedulerType.Cosine,
             WarmupSteps = Math.Max(1, _options.Steps / 20),
-            LoggingSteps = Math.Max(1, _options.Steps / 5),
+            LoggingSteps = _options.LoggingSteps ?? Math.Max(1, _options.Steps / 5),
             SaveStrategy = IntervalStrategy.No,
             Seed = _options.Seed,
         };

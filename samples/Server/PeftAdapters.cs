@@ -17,7 +17,7 @@ internal sealed class PeftAdapters(IReadOnlyDictionary<string, string> folders)
             return;
         options.Adapters = _names;
         options.PrepareModel = Attach;
-        options.SelectAdapter = name => _peft!.SetAdapter(name is null ? [] : [PeftName(Array.IndexOf(_names, name))]);
+        options.BatchAdapters = () => _peft!.ForBatches(name => PeftName(Array.IndexOf(_names, name)));
     }
 
     private void Attach(ChatGLMForConditionalGeneration model)

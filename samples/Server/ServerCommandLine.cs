@@ -40,6 +40,10 @@ internal static class ServerCommandLine
         Add<string>($"{Model}:{nameof(ChatGLMOptions.Dtype)}", "float32, float16 or bfloat16. Default: as in the files, used in place.", "--dtype");
         Add<int?>($"{Model}:{nameof(ChatGLMOptions.QuantizationBit)}", "Hold the linear layers in 4 or 8 bits.", "--quantization-bit");
         Add<int?>($"{Model}:{nameof(ChatGLMOptions.Threads)}", "How many threads compute. Default: one per core.", "--threads");
+        Add<int?>($"{Model}:{nameof(ChatGLMOptions.MaxConcurrentRequests)}", "The requests that are answered at once. Default: 16.", "--max-concurrent-requests");
+        Add<int?>($"{Model}:{nameof(ChatGLMOptions.PrefillTokens)}", "The tokens of prompts that are read between two tokens of the answers under way. Default: 64.", "--prefill-tokens");
+        Add<int?>($"{Model}:{nameof(ChatGLMOptions.CacheTokens)}", "The tokens, of all answers and of what is kept for reuse, whose keys and values there is room for. Default: 2048 a request, within a quarter of the memory.", "--cache-tokens");
+        Add<string>($"{Model}:{nameof(ChatGLMOptions.CacheFormat)}", "How keys and values are held: float32, float16 or int8. Default: float32.", "--cache-format");
         Add<int?>($"{Model}:{nameof(ChatGLMOptions.MaxQueueLength)}", "The requests that may wait; one more is answered 429. Default: 64.", "--max-queue-length");
         Add<int?>($"{Model}:{nameof(ChatGLMOptions.MaxInputTokens)}", "The most tokens that a request may bring. Default: what the model takes.", "--max-input-tokens");
         Add<int?>($"{Server}:{nameof(ServerOptions.MaxOutputTokens)}", "The most tokens of an answer. Default: what the model takes.", "--max-output-tokens");

@@ -52,12 +52,16 @@ public sealed class ChatGLMOptions
     /// <summary>The requests that are answered at once: every step through the model takes all of them one token further.</summary>
     public int MaxConcurrentRequests { get; set; } = 16;
 
+    /// <summary>The tokens of prompts that are read in a step while answers are under way: more, and these wait longer for their next token; fewer, and a new request waits longer for its first.</summary>
+    public int PrefillTokens { get; set; } = 64;
+
     /// <summary>The tokens whose keys and values there is room for, of all answers under way and of what is kept for reuse; null for 2048 (or the model's positions, if fewer) for each of
     /// <see cref="MaxConcurrentRequests"/> and <see cref="MaxCachedConversations"/>, within a quarter of the machine's memory. Where it runs out, the answers that came last wait.</summary>
     public int? CacheTokens { get; set; }
 
-    /// <summary>How keys and values are held: Float16 takes half of Float32's memory, Int8 a quarter, and both are a little less exact.</summary>
-    public KeyValueFormat CacheFormat { get; set; }
+    /// <summary>How keys and values are held: Float16 takes half of Float32's memory, Int8 a little more than a quarter, and both are a little less exact. Null for the model's own, which is Float32 unless
+    /// <see cref="ConfigureModel"/> says otherwise.</summary>
+    public KeyValueFormat? CacheFormat { get; set; }
 
     /// <summary>The requests that may wait for the model; one more is refused with a <see cref="ModelBusyException"/>.</summary>
     public int MaxQueueLength { get; set; } = 64;
@@ -91,6 +95,7 @@ public sealed class ChatGLMOptions
         MaxRequests = MaxConcurrentRequests,
         // The queue stands before the engine.
         MaxQueueLength = MaxConcurrentRequests,
+        PrefillTokens = PrefillTokens,
         CacheTokens = CacheTokens,
         ReusedRequests = MaxCachedConversations,
         CacheFormat = CacheFormat,

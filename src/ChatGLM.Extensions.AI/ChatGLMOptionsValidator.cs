@@ -28,8 +28,9 @@ internal sealed class ChatGLMOptionsValidator(bool requiresModel) : IValidateOpt
         Check(options.TopK is null or >= 0, nameof(options.TopK), options.TopK, "at least 0; 0 is all tokens");
         Check(options.RepetitionPenalty is null or (> 0 and <= 100), nameof(options.RepetitionPenalty), options.RepetitionPenalty, "above 0 and at most 100; 1 switches it off");
         Check(options.MaxConcurrentRequests is >= 1 and <= 4096, nameof(options.MaxConcurrentRequests), options.MaxConcurrentRequests, "1 to 4096");
+        Check(options.PrefillTokens >= 1, nameof(options.PrefillTokens), options.PrefillTokens, "at least 1");
         Check(options.CacheTokens is null or >= 256, nameof(options.CacheTokens), options.CacheTokens, "at least 256");
-        Check(Enum.IsDefined(options.CacheFormat), nameof(options.CacheFormat), options.CacheFormat, "Float32, Float16 or Int8");
+        Check(options.CacheFormat is null || Enum.IsDefined(options.CacheFormat.Value), nameof(options.CacheFormat), options.CacheFormat, "Float32, Float16 or Int8");
         Check(options.MaxQueueLength >= 0, nameof(options.MaxQueueLength), options.MaxQueueLength, "at least 0");
         Check(options.MaxCachedConversations is >= 0 and <= 4096, nameof(options.MaxCachedConversations), options.MaxCachedConversations, "0 to 4096");
         Check(options.Adapters.Count == 0 || options.SelectAdapter is not null || options.BatchAdapters is not null, nameof(options.SelectAdapter), options.SelectAdapter, $"something that selects one of {nameof(options.Adapters)}");

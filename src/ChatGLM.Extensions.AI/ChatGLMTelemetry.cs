@@ -24,4 +24,10 @@ public static class ChatGLMTelemetry
 
     /// <summary>Up-down counter, requests: how many wait for their turn at the model now.</summary>
     public const string QueueLength = "chatglm.queue.length";
+
+    /// <summary>Up-down counter, requests: how many a model answers at once now.</summary>
+    public const string BatchSize = "chatglm.batch.size";
+
+    /// <summary>Up-down counter, tokens: those of answers under way whose keys and values are held now.</summary>
+    public const string CacheTokens = "chatglm.cache.tokens";
 }

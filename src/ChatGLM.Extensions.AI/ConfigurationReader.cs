@@ -8,7 +8,7 @@ namespace ChatGLM.Extensions.AI;
 /// <summary>Reads options from a configuration section, by hand: without reflection, and strict about keys that do not exist.</summary>
 internal static class ConfigurationReader
 {
-    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxInputTokens, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxConcurrentRequests, CacheTokens, CacheFormat, "
+    private const string Known = "Model, ModelId, Revision, CacheDir, LocalFilesOnly, Dtype, QuantizationBit, Threads, MaxInputTokens, MaxOutputTokens, Temperature, TopP, TopK, RepetitionPenalty, MaxConcurrentRequests, PrefillTokens, CacheTokens, CacheFormat, "
         + "MaxQueueLength, MaxCachedConversations";
 
     /// <exception cref="OptionsValidationException">A key is not known, or its value is no value of its kind.</exception>
@@ -70,6 +70,8 @@ internal static class ConfigurationReader
                 return TryReadNumber(text, out number) ? Done(options.RepetitionPenalty = number) : Number;
             case "MAXCONCURRENTREQUESTS":
                 return TryReadInteger(text, out count) ? Done(options.MaxConcurrentRequests = count) : Integer;
+            case "PREFILLTOKENS":
+                return TryReadInteger(text, out count) ? Done(options.PrefillTokens = count) : Integer;
             case "CACHETOKENS":
                 return TryReadInteger(text, out count) ? Done(options.CacheTokens = count) : Integer;
             case "CACHEFORMAT":

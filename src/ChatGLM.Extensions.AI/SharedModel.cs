@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using ChatGLM.Batching;
 using ChatGLM.Models;
 using ChatGLM.Tokenizers;
 using Microsoft.Extensions.Logging;
@@ -58,6 +59,7 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         ModelIds = [ModelId, .. options.Adapters];
         Telemetry = new Telemetry(meters);
         Telemetry.ObserveQueue(ModelId, () => _queue.Length);
+        Telemetry.ObserveBatch(ModelId, () => Statistics);
         _disposed = new Lazy<Task>(DisposeOnceAsync);
     }
 
@@ -72,6 +74,9 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
 
     /// <summary>The requests that wait for their turn, without those that have it.</summary>
     public int QueueLength => _queue.Length;
+
+    /// <summary>What the engine does and has done; null while the model is not in memory.</summary>
+    public BatchingStatistics? Statistics => _loaded?.Engine.Statistics;
 
     internal ChatGLMOptions Options { get; }
 
@@ -102,6 +107,19 @@ public sealed class SharedModel : IDisposable, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(work);
         return RunAsync((loaded, cancellation) => work(loaded.Model, loaded.Tokenizer, cancellation), modelId, null, cancellationToken);
     }
+
+    /// <summary>Forgets the keys and values that are kept for reuse: to be called when an adapter's numbers have changed.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task ClearCacheAsync(CancellationToken cancellationToken = default) => TakeTurnAsync(
+        isExclusive: true,
+        async (loaded, _, cancellation) =>
+        {
+            await loaded.Engine.ClearPrefixesAsync(cancellation).ConfigureAwait(false);
+            return true;
+        },
+        null,
+        null,
+        cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose() => _disposed.Value.GetAwaiter().GetResult();

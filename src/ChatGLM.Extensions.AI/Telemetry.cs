@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using ChatGLM.Batching;
 using Microsoft.Extensions.AI;
 
 namespace ChatGLM.Extensions.AI;
@@ -42,6 +43,15 @@ internal sealed class Telemetry : IDisposable
     /// <summary>Lets listeners see how long a model's queue is.</summary>
     public void ObserveQueue(string modelId, Func<int> length) => _meter.CreateObservableUpDownCounter(
         ChatGLMTelemetry.QueueLength, () => new Measurement<int>(length(), KeyValuePair.Create<string, object?>("gen_ai.request.model", modelId)), "{request}", "Requests that wait for their turn at the model.");
+
+    /// <summary>Lets listeners see how many requests a model answers at once, and how full the room for keys and values is.</summary>
+    public void ObserveBatch(string modelId, Func<BatchingStatistics?> statistics)
+    {
+        var tag = KeyValuePair.Create<string, object?>("gen_ai.request.model", modelId);
+        _meter.CreateObservableUpDownCounter(ChatGLMTelemetry.BatchSize, () => new Measurement<int>(statistics()?.Running ?? 0, tag), "{request}", "Requests that are answered at once.");
+        _meter.CreateObservableUpDownCounter(
+            ChatGLMTelemetry.CacheTokens, () => new Measurement<int>(statistics() is { } now ? now.UsedCacheTokens - now.IdleCacheTokens : 0, tag), "{token}", "Tokens of answers under way whose keys and values are held.");
+    }
 
     /// <summary>Begins to measure a request.</summary>
     /// <param name="name">The operation, such as <c>chat</c>.</param>

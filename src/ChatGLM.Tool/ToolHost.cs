@@ -27,7 +27,6 @@ internal static class ToolHost
             var parsed = root.Parse(TrainCommand.Words(args), new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
             if (parsed.Action is ParseErrorAction || parsed.Errors.Count > 0)
                 return UsageText.Write(parsed, console, isJson);
-            // Help is laid out for the terminal it is read on; Spectre.Console knows its width.
             var configuration = new InvocationConfiguration { Output = console.Out, Error = console.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             var code = await parsed.InvokeAsync(configuration, console.Interruption.Token);
             await console.Out.FlushAsync(CancellationToken.None);
@@ -42,6 +41,10 @@ internal static class ToolHost
         catch (IOException error) when (!OperatingSystem.IsWindows() && (error.HResult == BrokenPipeError || error.InnerException?.HResult == BrokenPipeError))
         {
             return ExitCode.BrokenPipe; // nobody is there to be told
+        }
+        catch (OutOfMemoryException error)
+        {
+            return Fail(ExitCode.Failed, $"There is not enough memory: {error.Message} chatglm info says what a model needs; --quantize 4 holds it in the least.", nameof(OutOfMemoryException));
         }
         catch (Exception error) when (error is UsageException or TrainingArgumentsException)
         {

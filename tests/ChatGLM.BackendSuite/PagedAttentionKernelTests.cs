@@ -12,7 +12,7 @@ public class PagedAttentionKernelTests
         { 4, 2, 16 },
         { 3, 3, 20 },
         { 16, 1, 8 },
-        { 40, 1, 33 },
+        { 36, 1, 3 },
     };
 
     [Theory]
@@ -47,9 +47,9 @@ public class PagedAttentionKernelTests
             var (first, second, third) = (Pages(3), Pages(1), Pages(10));
             PagedSequence[][] passes =
             [
-                [new(0, 40, 0, 0, first), new(42, 7, 0, 5, second)],
-                [new(0, 1, 40, 0, first), new(1, 290, 0, 290, third)],
-                [new(1, 1, 41, 0, first), new(2, 1, 7, 5, second), new(3, 1, 290, 290, third)],
+                [new(0, 40, 0, 0, first, FirstKey: 3), new(42, 7, 0, 5, second)],
+                [new(0, 1, 40, 0, first, FirstKey: 3), new(1, 290, 0, 290, third, FirstKey: 33)],
+                [new(1, 1, 41, 0, first), new(2, 1, 7, 5, second), new(3, 1, 290, 290, third, FirstKey: 270)],
                 [new(0, 3, 42, 0, first), new(3, 1, 291, 290, third)],
             ];
             var results = new List<Tensor>();

@@ -70,10 +70,13 @@ public sealed class DependencyInjectionTests(Snapshots snapshots) : IClassFixtur
             o.Dtype = DType.Int8;
             o.MaxQueueLength = -5;
             o.QuantizationBit = 3;
+            o.MaxConcurrentRequests = 0;
+            o.CacheTokens = 10;
+            o.PrefillTokens = 0;
         }).BuildServiceProvider();
         var error = provider.Invoking(p => p.GetRequiredKeyedService<IChatClient>("small")).Should().Throw<OptionsValidationException>().Which;
         var failures = string.Join('\n', error.Failures);
-        foreach (var field in new[] { "Model", "Temperature", "TopP", "Dtype", "MaxQueueLength", "QuantizationBit" })
+        foreach (var field in new[] { "Model", "Temperature", "TopP", "Dtype", "MaxQueueLength", "QuantizationBit", "MaxConcurrentRequests", "CacheTokens", "PrefillTokens" })
             failures.Should().Contain($"small:{field}");
         failures.Should().Contain("found '-1', expected 0 to 100").And.Contain("found '-5', expected at least 0").And.NotContain("small:TopK");
         provider.GetRequiredService<IStartupValidator>().Invoking(v => v.Validate()).Should().Throw<OptionsValidationException>("it is found when the application starts");
@@ -91,14 +94,14 @@ public sealed class DependencyInjectionTests(Snapshots snapshots) : IClassFixtur
             {
                 ["X:Model"] = "THUDM/chatglm3-6b", ["X:ModelId"] = "glm", ["X:Revision"] = "main", ["X:CacheDir"] = "/cache", ["X:LocalFilesOnly"] = "true", ["X:dtype"] = "bfloat16",
                 ["X:Threads"] = "3", ["X:QuantizationBit"] = "8", ["X:MaxOutputTokens"] = "7", ["X:Temperature"] = "0.5", ["X:TopP"] = "0.25", ["X:TopK"] = "9", ["X:RepetitionPenalty"] = "1.5",
-                ["X:MaxQueueLength"] = "2", ["X:MaxCachedConversations"] = "1",
+                ["X:MaxQueueLength"] = "2", ["X:MaxCachedConversations"] = "1", ["X:MaxConcurrentRequests"] = "3", ["X:PrefillTokens"] = "5", ["X:CacheTokens"] = "4096", ["X:CacheFormat"] = "int8",
             }),
             o => o.TopK = 10).BuildServiceProvider();
         var options = provider.GetRequiredService<IOptions<ChatGLMOptions>>().Value;
         options.Should().BeEquivalentTo(new ChatGLMOptions
         {
             Model = "THUDM/chatglm3-6b", ModelId = "glm", Revision = "main", CacheDir = "/cache", LocalFilesOnly = true, Dtype = DType.BFloat16, Threads = 3, QuantizationBit = 8, MaxOutputTokens = 7,
-            Temperature = 0.5f, TopP = 0.25f, TopK = 10, RepetitionPenalty = 1.5f, MaxQueueLength = 2, MaxCachedConversations = 1,
+            Temperature = 0.5f, TopP = 0.25f, TopK = 10, RepetitionPenalty = 1.5f, MaxQueueLength = 2, MaxCachedConversations = 1, MaxConcurrentRequests = 3, PrefillTokens = 5, CacheTokens = 4096, CacheFormat = KeyValueFormat.Int8,
         });
     }
 
@@ -107,6 +110,7 @@ public sealed class DependencyInjectionTests(Snapshots snapshots) : IClassFixtur
     [InlineData("TopK", "many", "*X:TopK*'many'*whole number*")]
     [InlineData("TopP", "0,9", "*X:TopP*'0,9'*decimal point*")]
     [InlineData("Dtype", "int4", "*X:Dtype*'int4'*float16*")]
+    [InlineData("CacheFormat", "int4", "*X:CacheFormat*'int4'*int8*")]
     [InlineData("ModelId:Name", "x", "*X:ModelId*section*")]
     public void A_key_or_value_that_means_nothing_is_refused(string key, string value, string message)
     {

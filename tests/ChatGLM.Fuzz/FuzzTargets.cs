@@ -8,6 +8,7 @@ public static class FuzzTargets
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new("safetensors", SafetensorsTarget.Read, SafetensorsTarget.Seeds, SafetensorsTarget.Grammar),
+        new("gguf", GgufTarget.Read, GgufTarget.Seeds, GgufTarget.Grammar),
         new("shard-index", ShardIndexTarget.Read, ShardIndexTarget.Seeds, ShardIndexTarget.Grammar),
         new("zip", ZipTarget.Read, ZipTarget.Seeds, ZipTarget.Grammar),
         new("pickle", PickleTarget.Read, PickleTarget.Seeds, PickleTarget.Grammar),

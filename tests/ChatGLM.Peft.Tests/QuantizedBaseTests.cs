@@ -64,6 +64,37 @@ public sealed class QuantizedBaseTests
             TinyModels.LargestDifference(tensor.Grad!.ToFloatArray(), expected[key].Grad!.ToFloatArray()).Should().BeLessThan(1e-5, key);
     }
 
+    [Theory]
+    [InlineData(BlockFormat.Q4_0)]
+    [InlineData(BlockFormat.Q5_1)]
+    [InlineData(BlockFormat.Q8_0)]
+    public void An_adapter_over_the_blocks_of_a_GGUF_file_learns_as_over_their_values(BlockFormat format)
+    {
+        using var blocks = TinyModels.Create(2);
+        using var dense = TinyModels.Create(2);
+        foreach (var (path, module) in blocks.NamedModules().ToList())
+        {
+            if (module is not Linear { InFeatures: var inFeatures and > 0, OutFeatures: var outFeatures } linear || inFeatures % 32 != 0 || !dense.TryGetModule(path, out var same))
+                continue;
+            var weight = RandomBlocks(outFeatures, inFeatures, format);
+            linear.SetWeight(weight);
+            ((Linear)same).SetWeight(new DenseWeight(weight.Backend.Dequantize(weight)));
+        }
+
+        blocks.NamedModules().Select(m => m.Module).OfType<Linear>().Count(l => l.Weight is BlockQuantizedWeight).Should().BeGreaterThan(4);
+        var config = new LoraConfig { R = 4, LoraAlpha = 8, TargetModules = "all-linear", InitLoraWeights = InitLoraWeights.Random };
+        blocks.Generator.ManualSeed(5);
+        dense.Generator.ManualSeed(5);
+        using var overBlocks = blocks.GetPeftModel(config);
+        using var overDense = dense.GetPeftModel(config);
+        overBlocks.Forward(TinyModels.Inputs()).Loss!.Backward();
+        overDense.Forward(TinyModels.Inputs()).Loss!.Backward();
+        var expected = overDense.GetPeftModelStateDict();
+        foreach (var (key, tensor) in overBlocks.GetPeftModelStateDict())
+            TinyModels.LargestDifference(tensor.Grad!.ToFloatArray(), expected[key].Grad!.ToFloatArray()).Should().BeLessThan(1e-5, key);
+        overBlocks.Invoking(p => p.MergeAdapter()).Should().Throw<AdapterMergeException>().WithMessage("*BlockQuantizedWeight*");
+    }
+
     [Fact]
     public void A_quantized_weight_takes_no_adapter_for_good()
     {
@@ -115,5 +146,22 @@ public sealed class QuantizedBaseTests
                 return bytes;
             }),
         ];
+    }
+
+    /// <summary>Numbers at random with small scales; the size of a block is a half first, another one where there is a minimum.</summary>
+    private static BlockQuantizedWeight RandomBlocks(int outFeatures, int inFeatures, BlockFormat format)
+    {
+        var (_, bytes) = BlockQuantizedWeight.BlockOf(format);
+        var rowBytes = BlockQuantizedWeight.RowBytes(inFeatures, format);
+        var data = new byte[outFeatures * rowBytes];
+        new Random(outFeatures).NextBytes(data);
+        for (var at = 0; at < data.Length; at += bytes)
+        {
+            BitConverter.TryWriteBytes(data.AsSpan(at), (Half)(format == BlockFormat.Q8_0 ? 0.002 : 0.02));
+            if (format == BlockFormat.Q5_1)
+                BitConverter.TryWriteBytes(data.AsSpan(at + 2), (Half)(-0.3));
+        }
+
+        return new BlockQuantizedWeight(Tensor.From(data, [outFeatures, rowBytes]), inFeatures, format);
     }
 }

@@ -26,7 +26,7 @@ public sealed class PTuningTests : IDisposable
         var (code, output, error) = _run.Run("PTuning", train);
         error.Should().BeEmpty();
         code.Should().Be(0);
-        output.Should().Contain("Quantized to 4 bit").And.Contain("Memory plan").And.Contain("***** train metrics *****");
+        output.Should().Contain("Quantized to 4 bit").And.MatchRegex(@"training [\d,]+ of [\d,]+ parameters; weights", "that is the memory plan").And.Contain("***** train metrics *****");
         Keys("train_results.json").Should().BeEquivalentTo("epoch", "train_loss", "train_runtime", "train_samples", "train_samples_per_second", "train_steps_per_second");
         Directory.Exists(_run.PathOf("output", "adgen", "checkpoint-2")).Should().BeTrue();
         File.Exists(_run.PathOf("output", "adgen", "trainer_state.json")).Should().BeTrue();

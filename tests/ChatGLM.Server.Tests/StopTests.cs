@@ -41,7 +41,7 @@ public sealed class StopTests
     [Fact]
     public async Task What_does_not_end_in_time_is_cut_off_and_told_so()
     {
-        await using var server = await StartAsync(s => s["Server:ShutdownSeconds"] = "0.2", ChangedChatClient.Endless);
+        await using var server = await StartAsync(s => (s["Server:ShutdownSeconds"], s["Model:MaxConcurrentRequests"]) = ("0.2", "1"), ChangedChatClient.Endless);
         using var stream = await server.SendAsync(Path, Question("你好", "\"stream\": true"), until: HttpCompletionOption.ResponseHeadersRead);
         var waiting = server.SendAsync(Path, Question("你好"));
         await LoadTests.Until(() => server.Model.QueueLength == 1);

@@ -44,10 +44,10 @@ public partial class ReferenceBackend
     /// <summary>Activations in 8 bits with a scale per group, integer sums within a group, one float32 chain over the groups.</summary>
     public override Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias)
     {
-        if (weight is RowQuantizedWeight rows && x.Shape.With(x.Shape.Rank - 1, 1).ElementCount is var count && (count == 1 || count > 8))
-            return LinearRounded(x, rows, bias);
         if (weight is BlockQuantizedWeight blocks)
             return LinearBlocks(x, blocks, bias);
+        if (weight is RowQuantizedWeight rows && x.Shape.With(x.Shape.Rank - 1, 1).ElementCount is var count && (count == 1 || count >= 64))
+            return LinearRounded(x, rows, bias);
         if (weight is not GroupQuantizedWeight grouped)
             return Linear(x, weight, bias);
         var (inputs, outputs, groups) = (weight.InFeatures, weight.OutFeatures, grouped.Groups);

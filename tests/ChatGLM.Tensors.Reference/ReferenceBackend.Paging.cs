@@ -43,7 +43,11 @@ public partial class ReferenceBackend
                             scores[j] += scale * Get(query, at + d) * ReadElement(sequence, j, layer, keyHead, d, isValue: false);
                     }
 
+                    for (var j = 0; j < Math.Min(sequence.FirstKey, scores.Length); j++)
+                        scores[j] = double.NegativeInfinity;
                     var max = scores.Max();
+                    if (double.IsNegativeInfinity(max))
+                        continue; // sees nothing: zeros
                     var weights = Array.ConvertAll(scores, s => Math.Exp(s - max));
                     var sum = weights.Sum();
                     for (var d = 0; d < dim; d++)

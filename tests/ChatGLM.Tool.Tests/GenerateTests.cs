@@ -87,8 +87,19 @@ public sealed class GenerateTests : IDisposable
         _tool.Json["text"]!.GetValue<string>().Should().EndWith("France");
         (await _tool.RunAsync("generate", "What is the capital of France?", "--chat", "--greedy", "-n", "2", "--json")).Should().Be(0);
         _tool.Json["finish_reason"]!.GetValue<string>().Should().Be("length");
-        (await _tool.RunAsync("generate", "早", "--num-beams", "3", "-n", "4", "--json")).Should().Be(0);
-        _tool.Json["text"].Should().NotBeNull();
+    }
+
+    [Fact]
+    public async Task Beams_are_searched()
+    {
+        string[] beams = ["--num-beams", "3", "--greedy"];
+        (await _tool.RunAsync(["generate", "What is the capital of France?", "--chat", "--json", .. beams])).Should().Be(0);
+        var text = _tool.Json["text"]!.GetValue<string>();
+        text.Should().Be("The capital of France is Paris.");
+        (await _tool.RunAsync(["generate", "What is the capital of France?", "--chat", .. beams])).Should().Be(0);
+        _tool.Output.Should().Be(text + "\n");
+        (await _tool.RunAsync(["chat", "-p", "What is the capital of France?", .. beams])).Should().Be(0);
+        _tool.Output.Should().Be(text + "\n");
     }
 
     [Fact]

@@ -23,14 +23,6 @@ public sealed class ProgressTests : IDisposable
         text.Should().Contain("eval_loss", "log entries stand above the bar");
     }
 
-    [Theory]
-    [InlineData("one two  three fourteen", 8, "one two|three|fourteen")]
-    [InlineData("fits", 4, "fits")]
-    [InlineData("unbreakable and more", 5, "unbreakable|and|more")]
-    [InlineData("", 5, "")]
-    public void A_text_wider_than_the_terminal_is_written_in_lines_of_its_own(string text, int width, string lines) =>
-        ProgressText.Lines(text, width).Should().Equal(lines.Split('|'), "the bar clears one line for what is written above it");
-
     [Fact]
     public void Redirected_output_gets_a_line_for_each_log_entry()
     {

@@ -5,7 +5,7 @@ namespace ChatGLM.Benchmarks.Models;
 /// <param name="Value">The figure.</param>
 /// <param name="Unit">Its unit.</param>
 /// <param name="Ceiling">What the machine allows, in the same unit, by the ceiling measured in the same run; null for a ceiling itself.</param>
-/// <param name="Ratio">How near the value comes to the ceiling, 1 being there; null without a ceiling.</param>
+/// <param name="Ratio">How near the value comes to the ceiling, 1 being there; for answers at once (<c>batch</c>) how often the rate of one; else null without a ceiling.</param>
 internal sealed record BenchmarkRow(string Name, double Value, string Unit, double? Ceiling = null, double? Ratio = null)
 {
     /// <summary>A rate: more is better.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChatGLM.Batching;
 using ChatGLM.Generation;
 using ChatGLM.Models;
 using ChatGLM.Peft;
@@ -28,6 +29,29 @@ internal sealed class ModelBenchmark(Backend backend, IDeviceCeilings ceilings, 
         }
 
         return BenchmarkRow.Rate(name, DecodedTokens / (many - one), "tokens/s", ceilings.ReadBandwidth * 1e9 / bytes);
+    }
+
+    /// <summary>Tokens per second of so many answers at once, together. It has no ceiling: what counts is how often it is the rate of one answer.</summary>
+    public double DecodeBatch(ChatGLMForConditionalGeneration model, int requests)
+    {
+        using var engine = new BatchingEngine(model, new BatchingOptions { MaxRequests = requests, ReusesPrefixes = false });
+        var (one, many) = (double.PositiveInfinity, double.PositiveInfinity);
+        for (var round = 0; round <= rounds; round++)
+        {
+            one = Math.Min(one, Seconds(1));
+            many = Math.Min(many, Seconds(1 + DecodedTokens));
+        }
+
+        return requests * DecodedTokens / (many - one);
+
+        double Seconds(int tokens)
+        {
+            var config = new GenerationConfig { MaxNewTokens = tokens, EosTokenId = [] };
+            var start = Stopwatch.GetTimestamp();
+            var answers = Enumerable.Range(0, requests).Select(i => engine.Submit(new BatchRequest { PromptIds = [.. Prompt(model, PromptTokens, i)], Config = config }).Completion).ToArray();
+            Task.WaitAll(answers);
+            return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        }
     }
 
     /// <summary>Tokens per second of a prompt; the ceiling is the arithmetic peak over the operations of a token.</summary>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using ChatGLM.Generation;
 using ChatGLM.Models;
 using ChatGLM.Quantization;
 using ChatGLM.Tensors;
@@ -61,6 +62,7 @@ internal static class RunCommand
                 table.Add(benchmark.TrainPrefix("train.ptuning", model));
             }
 
+            Sampling(table);
             // Last, because they are measured beside everything else.
             table.Add(new BenchmarkRow("read.bandwidth", ceilings.ReadBandwidth, "GB/s"));
             table.Add(new BenchmarkRow("fma.peak", ceilings.Fma, "GFLOP/s"));
@@ -72,15 +74,40 @@ internal static class RunCommand
                 table.WriteJson(json);
         }
 
+        /// <summary>Choosing a token: greedily, as the reference's chat does, and from the best 50.</summary>
+        private void Sampling(BenchmarkTable table)
+        {
+            var vocabulary = ModelShape.Create(shape, 1).VocabularySize;
+            foreach (var (name, config) in new[]
+            {
+                ("sample.greedy", new GenerationConfig()),
+                ("sample.chat", new GenerationConfig { DoSample = true, TopK = 0, TopP = 0.8, Temperature = 0.8 }),
+                ("sample.all", new GenerationConfig { DoSample = true, TopK = 0 }),
+                ("sample.topk", new GenerationConfig { DoSample = true, TopK = 50, TopP = 0.8, Temperature = 0.8 }),
+            })
+            {
+                if (Wants(name))
+                    table.Add(SamplingBenchmark.Measure(name, vocabulary, config, rounds));
+            }
+        }
+
         private void Quantized(BenchmarkTable table, ModelBenchmark benchmark, int bits)
         {
             var (decode, prompt) = ($"decode.int{bits}", $"prefill.int{bits}");
-            if (!Wants(decode, $"{prompt}.128", $"{prompt}.512"))
+            int[] batches = bits == 4 ? [1, 4, 8, 16] : [];
+            if (!Wants([decode, $"{prompt}.128", $"{prompt}.512", .. batches.Select(count => $"batch.int{bits}.{count}")]))
                 return;
             using var model = Make(new ModelOptions { Dtype = DType.BFloat16, Quantization = new QuantizationConfig { Bits = bits } });
             if (Wants(decode))
                 table.Add(benchmark.Decode(decode, model));
             Prompts(table, benchmark, model, prompt, bits);
+            var single = 0.0;
+            foreach (var count in batches.Where(count => Wants($"batch.int{bits}.{count}")))
+            {
+                var rate = benchmark.DecodeBatch(model, count);
+                single = single == 0 ? rate / count : single;
+                table.Add(new BenchmarkRow($"batch.int{bits}.{count}", rate, "tokens/s", Ratio: rate / single));
+            }
         }
 
         /// <summary>The form of the published snapshots, one scale per row; the output layer stays as it is. Products are those of 16-bit numbers, whatever the bits.</summary>
@@ -142,6 +169,6 @@ internal static class RunCommand
             return AutoModel.FromConfig(ModelShape.Create(shape, layers), options with { Backend = device.Backend });
         }
 
-        private bool Wants(params string[] names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
+        private bool Wants(params IEnumerable<string> names) => names.Any(name => name.Contains(only, StringComparison.Ordinal));
     }
 }

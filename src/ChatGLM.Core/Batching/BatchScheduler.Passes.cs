@@ -12,6 +12,7 @@ internal sealed partial class BatchScheduler
     private readonly (int Least, int Most) _fewRows;
 
     private (bool Layers, bool Head)? _independence;
+    private int? _leastOfPrompt;
     private float[] _logits = [];
     private long _prefilled;
     private long _reused;
@@ -23,12 +24,14 @@ internal sealed partial class BatchScheduler
     private List<(BatchSequence Sequence, int Rows)> Plan()
     {
         var work = new List<(BatchSequence, int)>();
-        var budget = _options.PrefillTokens;
+        // While nobody waits for a token, the weights are read once for more of the prompts.
+        var most = _running.Any(IsAnswering) ? _options.PrefillTokens : (int)Math.Min(8L * _options.PrefillTokens, int.MaxValue);
+        var budget = most;
         foreach (var sequence in _running.ToList())
         {
             if (!sequence.IsRunning)
                 continue; // gave its pages to an older one
-            var rows = RowsOf(sequence, budget);
+            var rows = RowsOf(sequence, budget, isFirst: budget == most);
             var at = Math.Max(sequence.Cached, sequence.Prompt.KeyLength);
             if (rows == 0 || !TryReserve(sequence, at + rows))
                 continue;
@@ -40,7 +43,10 @@ internal sealed partial class BatchScheduler
         return work;
     }
 
-    private int RowsOf(BatchSequence sequence, int budget)
+    /// <summary>Whether its prompt has been read.</summary>
+    private static bool IsAnswering(BatchSequence sequence) => Math.Max(sequence.Cached, sequence.Prompt.KeyLength) >= sequence.PromptEntries;
+
+    private int RowsOf(BatchSequence sequence, int budget, bool isFirst)
     {
         var at = Math.Max(sequence.Cached, sequence.Prompt.KeyLength);
         // Generated tokens: one, or those that have to be read again.
@@ -50,8 +56,8 @@ internal sealed partial class BatchScheduler
         var whole = sequence.ContextEntries - at;
         if (whole <= 0 || whole <= budget)
             return Math.Min(left, budget);
-        // A context that is read whole waits for a step in which it comes first.
-        return budget == _options.PrefillTokens ? whole : 0;
+        // A context that is read whole waits for a step in which it comes first; what little follows it comes along.
+        return isFirst ? Math.Min(left, whole + KeyValuePageLayout.Positions) : 0;
     }
 
     /// <summary>Whether a row's bits do not hang on the rows beside it, with a given adapter.</summary>
@@ -61,6 +67,8 @@ internal sealed partial class BatchScheduler
         _independence ??= _model.RowsAreIndependent(seesWrappedLayers: _selection.HasAdapters);
         return _independence.Value.Layers && adapter is null;
     }
+
+    private int LeastOfPrompt => _leastOfPrompt ??= _fewRows.Most == int.MaxValue ? 1 : _model.LeastManyRows;
 
     private bool HeadIsIndependent => (_independence ??= _model.RowsAreIndependent(seesWrappedLayers: _selection.HasAdapters)).Head;
 
@@ -87,21 +95,21 @@ internal sealed partial class BatchScheduler
         PassRows? prompts = null;
         foreach (var (sequence, rows) in work)
         {
-            var isPrompt = Math.Max(sequence.Cached, sequence.Prompt.KeyLength) < sequence.PromptEntries;
+            var isPrompt = !IsAnswering(sequence);
             var isFree = _fewRows.Most == int.MaxValue || IsIndependent(null);
             var adapter = sequence.Request.Adapter;
             // Rows of an adapter that is selected for the whole pass are all of the pass.
             var isBound = _fewRows.Most < int.MaxValue && !IsIndependent(adapter);
             if (isPrompt)
             {
-                prompts ??= new PassRows(_fewRows, isPrompt: true);
+                prompts ??= new PassRows(_fewRows, LeastOfPrompt);
                 prompts.Add(sequence, rows, isFree, isBound);
                 continue;
             }
 
             var pass = passes.Find(p => p.Fits(sequence, rows, isFree, isBound));
             if (pass is null)
-                passes.Add(pass = new PassRows(_fewRows, isPrompt: false));
+                passes.Add(pass = new PassRows(_fewRows));
             pass.Add(sequence, rows, isFree, isBound);
         }
 

@@ -25,7 +25,7 @@ internal sealed partial class BatchScheduler : IDisposable
         _model = model;
         _options = options;
         var config = model.Config;
-        var layout = new KeyValuePageLayout(config.NumLayers, config.KeyValueHeads, config.HeadDim, options.CacheFormat);
+        var layout = new KeyValuePageLayout(config.NumLayers, config.KeyValueHeads, config.HeadDim, options.CacheFormat ?? model.CacheFormat);
         _pool = new PagePool(layout, CapacityOf(layout), model.Backend);
         _prefixes = new PrefixTree(_pool);
         _selection = new AdapterSelection(options.Adapters);
@@ -95,7 +95,7 @@ internal sealed partial class BatchScheduler : IDisposable
     public void ForgetSelection()
     {
         _selection.Forget();
-        _independence = null;
+        (_independence, _leastOfPrompt) = (null, null);
     }
 
     /// <summary>Gives up what is kept for reuse.</summary>

@@ -11,9 +11,9 @@ public sealed record BatchingOptions
     /// <summary>The requests that may wait beyond <see cref="MaxRequests"/>; one more is refused with a <see cref="BatchQueueFullException"/>.</summary>
     public int MaxQueueLength { get; init; } = 256;
 
-    /// <summary>The tokens of prompts that a step reads at most: a long prompt is read in pieces, between which the others' answers go on. (ChatGLM-6B's prompts attend to themselves in both directions and
-    /// are read whole.)</summary>
-    public int PrefillTokens { get; init; } = 256;
+    /// <summary>The tokens of prompts that a step reads at most while answers are under way, each of which waits for it: a long prompt is read in pieces, between which the answers go on. While nobody waits
+    /// pieces are eight times as long. (ChatGLM-6B's prompts attend to themselves in both directions and are read whole.)</summary>
+    public int PrefillTokens { get; init; } = 64;
 
     /// <summary>The tokens whose keys and values there is room for, those of answers under way and those kept for reuse together; null for 2048 (or the model's positions, if fewer) for each of
     /// <see cref="MaxRequests"/> and <see cref="ReusedRequests"/>, within a quarter of the machine's memory. Memory is taken as it is needed.</summary>
@@ -22,8 +22,8 @@ public sealed record BatchingOptions
     /// <summary>The requests of before that there is room for beside those under way, where <see cref="CacheTokens"/> does not say it.</summary>
     public int ReusedRequests { get; init; } = 16;
 
-    /// <summary>How keys and values are held.</summary>
-    public KeyValueFormat CacheFormat { get; init; }
+    /// <summary>How keys and values are held; null for <see cref="ChatGLM.Models.ChatGLMForConditionalGeneration.CacheFormat"/> of the model.</summary>
+    public KeyValueFormat? CacheFormat { get; init; }
 
     /// <summary>Whether a prompt that begins as an earlier one did goes on from its keys and values.</summary>
     public bool ReusesPrefixes { get; init; } = true;
@@ -45,7 +45,7 @@ public sealed record BatchingOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(PrefillTokens, 1);
         if (CacheTokens is { } tokens)
             ArgumentOutOfRangeException.ThrowIfLessThan(tokens, KeyValuePageLayout.Positions, nameof(CacheTokens));
-        if (!Enum.IsDefined(CacheFormat))
+        if (CacheFormat is { } format && !Enum.IsDefined(format))
             throw new ArgumentOutOfRangeException(nameof(CacheFormat), CacheFormat, "There is no such format.");
     }
 }

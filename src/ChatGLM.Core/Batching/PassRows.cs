@@ -4,7 +4,9 @@ namespace ChatGLM.Batching;
 /// The rows of one pass. Where a row's bits hang on how many rows there are, of the pass or of its adapter, these numbers are kept within a range, by rows of nobody if need be: generated tokens within the
 /// range in which few rows agree, prompts above it.
 /// </summary>
-internal sealed class PassRows((int Least, int Most) fewRows, bool isPrompt)
+/// <param name="fewRows">The range in which few rows agree.</param>
+/// <param name="leastOfPrompt">The rows from which on any number agrees, for a pass of prompts.</param>
+internal sealed class PassRows((int Least, int Most) fewRows, int? leastOfPrompt = null)
 {
     private readonly List<(BatchSequence Sequence, int Rows)> _items = [];
     private readonly Dictionary<string, int> _bound = new(StringComparer.Ordinal);
@@ -58,7 +60,7 @@ internal sealed class PassRows((int Least, int Most) fewRows, bool isPrompt)
         var rows = new List<string?>();
         foreach (var (sequence, count) in _items)
             rows.AddRange(Enumerable.Repeat(sequence.Request.Adapter, count));
-        var least = isPrompt ? fewRows.Most == int.MaxValue ? 1 : fewRows.Most + 1 : fewRows.Least;
+        var least = leastOfPrompt ?? fewRows.Least;
         foreach (var (name, count) in _bound)
             rows.AddRange(Enumerable.Repeat(name.Length == 0 ? null : name, Math.Max(0, least - count)));
         while (_isBound && rows.Count < least)

@@ -70,7 +70,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Opens a snapshot's weights.</summary>
     /// <param name="path">
     /// A folder, in which <c>model.safetensors</c>, <c>model.safetensors.index.json</c>, <c>pytorch_model.bin</c> and
-    /// <c>pytorch_model.bin.index.json</c> are looked for in this order; or one such file of any name.
+    /// <c>pytorch_model.bin.index.json</c> are looked for in this order; or one such file of any name, or a GGUF file.
     /// </param>
     /// <exception cref="CheckpointException">A file is missing, damaged or of another kind.</exception>
     /// <exception cref="ShardIndexException">The index is damaged or does not fit its shards.</exception>
@@ -97,7 +97,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>A sentence about what this checkpoint seems to be and what to do with it, for an error that says it is not what was expected.</summary>
     public string Describe() => CheckpointDiagnosis.Describe(Kind, IsQuantized, _entries.Keys);
 
-    /// <summary>One tensor: a view of the mapped file where its bytes lie in order, else a copy. It stays valid after the checkpoint is disposed.</summary>
+    /// <summary>One tensor: a view of the mapped file where its bytes lie in order, else a copy. It stays valid after the checkpoint is disposed. Of blocks it has the bytes, [rows, bytes of a row].</summary>
     /// <param name="name">The name of an entry.</param>
     /// <param name="backend">Where the tensor goes; the default backend if null.</param>
     /// <exception cref="CheckpointException">There is no such tensor, or its bytes are damaged.</exception>
@@ -105,7 +105,7 @@ public sealed class Checkpoint : IDisposable
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var entry = Find(name);
-        return entry.Bytes().ToTensor(ShapeOf(entry), entry.DType, backend ?? Backend.Default);
+        return entry.Bytes().ToTensor(StoredShapeOf(entry), entry.DType, backend ?? Backend.Default);
     }
 
     /// <summary>Gives the files back. Tensors made from them keep theirs mapped.</summary>
@@ -137,6 +137,14 @@ public sealed class Checkpoint : IDisposable
         ? entry
         : throw new CheckpointException(Path, $"there is no tensor '{name}'. {Describe()}");
 
+    private static Shape StoredShapeOf(CheckpointEntry entry)
+    {
+        var shape = ShapeOf(entry);
+        return entry.Blocks is not { } format ? shape
+            : shape.Rank == 2 ? [shape[0], BlockQuantizedWeight.RowBytes(shape[1], format)]
+            : throw new CheckpointException(entry.File, $"the tensor '{entry.Name}' has the shape {shape}; only matrices are read in {format}.");
+    }
+
     private static Shape ShapeOf(CheckpointEntry entry)
     {
         if (entry.Shape.Count > Shape.MaxRank || entry.Shape.Any(size => size > int.MaxValue))
@@ -154,7 +162,7 @@ public sealed class Checkpoint : IDisposable
         if (names.Any(n => n.StartsWith("adapter_model.", StringComparison.Ordinal)))
             return "it holds an adapter (adapter_model.*). Load the base model first, then add the adapter with PeftModel.FromPretrained.";
         if (names.FirstOrDefault(n => n.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) is { } gguf)
-            return $"it holds '{gguf}', which is llama.cpp's format. Use the original snapshot (safetensors or .bin).";
+            return $"it holds '{gguf}', which is llama.cpp's format. Load it by the path of the file itself.";
         if (names.FirstOrDefault(n => n.EndsWith(".h5", StringComparison.OrdinalIgnoreCase) || n.EndsWith(".msgpack", StringComparison.OrdinalIgnoreCase)) is { } other)
             return $"it holds '{other}', weights for TensorFlow or Flax. Use the original snapshot (safetensors or .bin).";
         if (names.FirstOrDefault(n => n.Contains("-of-", StringComparison.Ordinal) && !n.EndsWith(".partial", StringComparison.Ordinal)) is { } shard)
@@ -191,6 +199,8 @@ public sealed class Checkpoint : IDisposable
     {
         var file = ByteRegion.Map(path);
         _regions.Add(file);
+        if (GgufFile.HasMagic(file))
+            return ReadGguf(path, GgufFile.Open(file));
         var isTorch = ZipFile.HasSignature(file) || (file.Length > 1 && file.Span(0, 1)[0] == (byte)PickleOp.Proto && !LooksLikeSafetensors(file));
         var format = isTorch ? CheckpointFormat.PyTorch : CheckpointFormat.Safetensors;
         if (_files.Count > 0 && format != Format)
@@ -213,6 +223,21 @@ public sealed class Checkpoint : IDisposable
             _metadata.TryAdd(key, value);
         foreach (var entry in file.Entries.Values)
             Add(new CheckpointEntry(entry.Name, entry.DType, entry.Shape, entry.LengthInBytes, path, () => file.Bytes(entry), position: entry.Begin));
+        return false;
+    }
+
+    private bool ReadGguf(string path, GgufFile file)
+    {
+        if (_files.Count > 0)
+            throw new CheckpointException(path, "a GGUF file is no shard of another checkpoint.");
+        Format = CheckpointFormat.Gguf;
+        _files.Add(path);
+        foreach (var tensor in file.Tensors.Values)
+        {
+            Add(new CheckpointEntry(
+                GgufNames.ToStateDict(tensor.Name), tensor.DType, tensor.Shape, tensor.LengthInBytes, path, () => file.Bytes(tensor), position: tensor.Offset, blocks: tensor.Blocks));
+        }
+
         return false;
     }
 

@@ -9,7 +9,7 @@ public sealed class CheckpointEntry
     private readonly Func<TensorBytes> _bytes;
     private readonly object? _storage;
 
-    internal CheckpointEntry(string name, DType dtype, long[] shape, long lengthInBytes, string file, Func<TensorBytes> bytes, object? storage = null, long position = 0)
+    internal CheckpointEntry(string name, DType dtype, long[] shape, long lengthInBytes, string file, Func<TensorBytes> bytes, object? storage = null, long position = 0, BlockFormat? blocks = null)
     {
         Name = name;
         DType = dtype;
@@ -19,13 +19,17 @@ public sealed class CheckpointEntry
         _bytes = bytes;
         _storage = storage;
         Position = position;
+        Blocks = blocks;
     }
 
     /// <summary>The name in the state dict, such as <c>transformer.layers.0.attention.query_key_value.weight</c>.</summary>
     public string Name { get; }
 
-    /// <summary>The element type in the file.</summary>
+    /// <summary>The element type in the file; uint8 for blocks.</summary>
     public DType DType { get; }
+
+    /// <summary>The format of the blocks that the rows of a quantized tensor of a GGUF file are made of; null for plain elements.</summary>
+    public BlockFormat? Blocks { get; }
 
     /// <summary>The size of each dimension.</summary>
     public ReadOnlyCollection<long> Shape { get; }

@@ -8,4 +8,7 @@ public enum CheckpointFormat
 
     /// <summary>Files of <c>torch.save</c> (<c>.bin</c>, <c>.pt</c>).</summary>
     PyTorch,
+
+    /// <summary>A GGUF file of llama.cpp, mapped and used in place.</summary>
+    Gguf,
 }

@@ -22,7 +22,7 @@ internal static class FileSignature
         if (IsLfsPointer(head))
             return "this is a git-lfs pointer, not the weights themselves. Run 'git lfs pull' in the snapshot's folder, or download the file again.";
         if (head.StartsWith("GGUF"u8))
-            return "this is a GGUF file of llama.cpp, a different format. Use the original snapshot (safetensors or .bin).";
+            return "this is a GGUF file of llama.cpp, another format than was expected here. Load it by its own path with AutoModel.";
         if (head.StartsWith("ggml"u8) || head.StartsWith("lmgg"u8))
             return "this is a GGML file of chatglm.cpp, a different format. Use the original snapshot (safetensors or .bin).";
         if (head.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'H', (byte)'D', (byte)'F']))

@@ -100,9 +100,14 @@ internal sealed class Candidates
     /// <summary>The key at a place.</summary>
     public float KeyAt(ulong place) => _keys[(int)(uint)place];
 
+    /// <summary>How many candidates of the same key come before a place.</summary>
+    public int CountEqualsBefore(ulong place) => RowMath.Count(_keys.AsSpan(0, (int)(uint)place), KeyAt(place)); // equal keys are in the order of their candidates
+
     /// <summary>The place that has a given number of candidates before it (0 to count - 1), for a number that is small or near the count.</summary>
     public ulong PlaceWith(int before)
     {
+        if (before == Count - 1)
+            return LastPlace();
         for (var i = 0; i < Count; i++)
             _order[i] = Place(i);
         var places = _order.AsSpan(0, Count);
@@ -117,6 +122,13 @@ internal sealed class Candidates
         for (var i = 0; i < Count - before; i++)
             Swap(places, i, i + IndexOfMax(places[i..]));
         return places[Count - before - 1];
+    }
+
+    /// <summary>The place of the largest key, of equal ones the last.</summary>
+    private ulong LastPlace()
+    {
+        var keys = _keys.AsSpan(0, Count);
+        return Place(RowMath.LastIndexOf(keys, TensorPrimitives.Max<float>(keys)));
     }
 
     private int Take(ReadOnlySpan<float> row, int token, int count)

@@ -18,11 +18,41 @@ internal static class RowMath
             var length = Math.Min(Chunk, scores.Length - start);
             var part = probabilities.Slice(start, length);
             TensorPrimitives.Subtract(scores.Slice(start, length), max, part);
-            TensorPrimitives.Exp(part, part);
+            if (!ExponentiateFew(part))
+                TensorPrimitives.Exp(part, part);
             sum += TensorPrimitives.Sum<float>(part);
         }
 
         TensorPrimitives.Divide(probabilities[..scores.Length], (float)sum, probabilities);
+    }
+
+    /// <summary>
+    /// Exponentials in place where few of the numbers are above minus infinity, as filters leave a row: a vector of none of them is zeros. False, and nothing is changed, where many are. Each exponential
+    /// is that of <see cref="TensorPrimitives"/>, so that a row has the same bits either way.
+    /// </summary>
+    private static bool ExponentiateFew(Span<float> values)
+    {
+        // A rest shorter than a vector would be worked out by other code.
+        if (values.Length % Vector<float>.Count != 0)
+            return false;
+        var none = new Vector<float>(float.NegativeInfinity);
+        var most = values.Length / Vector<float>.Count / 4;
+        for (var at = 0; at < values.Length; at += Vector<float>.Count)
+        {
+            if (!Vector.EqualsAll(new Vector<float>(values[at..]), none) && --most < 0)
+                return false;
+        }
+
+        for (var i = 0; i < values.Length; i += Vector<float>.Count)
+        {
+            var part = values.Slice(i, Vector<float>.Count);
+            if (Vector.EqualsAll(new Vector<float>(part), none))
+                part.Clear();
+            else
+                TensorPrimitives.Exp<float>(part, part);
+        }
+
+        return true;
     }
 
     /// <summary>[n] scores to the logarithms of their probabilities, in place.</summary>
@@ -86,6 +116,39 @@ internal static class RowMath
             if (scores[at] < threshold)
                 scores[at] = float.NegativeInfinity;
         }
+    }
+
+    /// <summary>How often a value occurs.</summary>
+    public static int Count(ReadOnlySpan<float> values, float value)
+    {
+        var (at, count) = (0, 0);
+        for (; at <= values.Length - Vector<float>.Count; at += Vector<float>.Count)
+        {
+            if (!Vector.EqualsAny(new Vector<float>(values[at..]), new Vector<float>(value)))
+                continue;
+            for (var lane = at; lane < at + Vector<float>.Count; lane++)
+                count += values[lane] == value ? 1 : 0;
+        }
+
+        for (; at < values.Length; at++)
+            count += values[at] == value ? 1 : 0;
+        return count;
+    }
+
+    /// <summary>Where a value occurs last; -1 if it does not.</summary>
+    public static int LastIndexOf(ReadOnlySpan<float> values, float value)
+    {
+        var end = values.Length;
+        for (; end >= Vector<float>.Count; end -= Vector<float>.Count)
+        {
+            if (Vector.EqualsAny(new Vector<float>(values[(end - Vector<float>.Count)..]), new Vector<float>(value)))
+                break;
+        }
+
+        do
+            end--;
+        while (end >= 0 && values[end] != value);
+        return end;
     }
 
     private static void Offer(Span<float> heap, float score)

@@ -1,3 +1,4 @@
+using ChatGLM.Formats;
 using ChatGLM.Hub;
 using ChatGLM.Models;
 using ChatGLM.Snapshots;
@@ -34,7 +35,9 @@ public static class AutoConfig
             pathOrRepo, options.Revision, options.CacheDir, options.LocalFilesOnly, options.Hub, SnapshotParts.Config, cancellationToken).ConfigureAwait(false)));
     }
 
-    internal static ChatGLMConfig FromFolder(string folder) => Read(ConfigReader.FromFile(Path.Combine(folder, "config.json")));
+    /// <summary>Of a snapshot's folder, or of a GGUF file.</summary>
+    internal static ChatGLMConfig FromFolder(string folder) =>
+        GgufFile.IsAt(folder) ? GgufConfig.Read(folder) : Read(ConfigReader.FromFile(Path.Combine(folder, "config.json")));
 
     /// <summary>Reads a config.json from memory: what the fuzzer calls.</summary>
     /// <param name="utf8">The file's bytes.</param>

@@ -10,7 +10,7 @@ namespace ChatGLM;
 public static class AutoModel
 {
     /// <summary>Loads a model that answers. Its weights stay in their files, mapped, in the type they have there; dispose the model to give them back.</summary>
-    /// <param name="pathOrRepo">A snapshot folder, or a repo id such as <c>THUDM/chatglm2-6b</c>, which is downloaded if the Hugging Face cache does not hold it.</param>
+    /// <param name="pathOrRepo">A snapshot folder, a <c>.gguf</c> file of llama.cpp, or a repo id such as <c>THUDM/chatglm2-6b</c>, which is downloaded if the Hugging Face cache does not hold it.</param>
     /// <param name="options">How to load; null for the defaults.</param>
     /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
     /// <exception cref="HubException">The repo cannot be downloaded; the derived type says why.</exception>
@@ -41,6 +41,7 @@ public static class AutoModel
         var generator = new TorchGenerator(options.Seed);
         var model = Create(new WeightScope(ModelLoader.FreshWeights(options, config, generator)), config, generator);
         model.GenerationConfig = config.ToGenerationConfig();
+        model.CacheFormat = options.CacheFormat;
         return model;
     }
 

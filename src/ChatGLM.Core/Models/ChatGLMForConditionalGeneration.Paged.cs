@@ -25,6 +25,9 @@ public abstract partial class ChatGLMForConditionalGeneration
         return (layers, head);
     }
 
+    /// <summary>From this number of rows on, a row gets the same bits in all layers however many there are.</summary>
+    internal int LeastManyRows => NamedModules().Select(m => m.Module).OfType<Linear>().Max(linear => Backend.LeastManyRows(linear.Weight));
+
     /// <summary>Scores the wanted rows of a pass, [wanted, vocabulary].</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="logits">What is filled; at least as long as needed.</param>

@@ -21,6 +21,13 @@ public abstract partial class ChatGLMForConditionalGeneration : PreTrainedModel
     /// <summary>The generation options that are used where a call gives none: those of the snapshot's generation_config.json.</summary>
     public GenerationConfig GenerationConfig { get; set; } = new();
 
+    /// <summary>How the caches of generation and chat hold keys and values: in half precision with half the memory, or in 8 bits with a little more than a quarter. A chat that has begun goes on as it began.</summary>
+    public KeyValueFormat CacheFormat
+    {
+        get => Transformer.CacheFormat;
+        set => Transformer.CacheFormat = Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(nameof(CacheFormat), value, "There is no such format.");
+    }
+
     /// <summary>Whether a longer prompt can go on from the keys and values of a shorter one that it begins with.</summary>
     internal abstract bool CanContinueFromCache { get; }
 

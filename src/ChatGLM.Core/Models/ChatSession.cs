@@ -186,7 +186,7 @@ public sealed class ChatSession : IDisposable
         // Behind another prompt the same tokens have other keys.
         if (_cache is { Length: > 0 } && _cache.Prompt != _model.Prompt)
             DropCache();
-        _cache ??= new KeyValueCache(_model.Config.NumLayers, _model.Backend);
+        _cache ??= new KeyValueCache(_model.Config.NumLayers, _model.Backend, _model.CacheFormat);
         var common = Math.Min(ids.AsSpan().CommonPrefixLength(_cachedIds), ids.Length - 1);
         if (common <= 0)
         {

@@ -11,6 +11,8 @@ internal partial class CheckpointWeights
     public LinearWeight GetLinear(string name, int outFeatures, int inFeatures, Initializer initialize)
     {
         var path = PathOf(name);
+        if (checkpoint.Entries.TryGetValue(name, out var stored) && stored.Blocks is { } blocks)
+            return ReadBlocks(stored, path, blocks, outFeatures, inFeatures);
         if (quantizer is null || !quantizer.Covers(path))
             return new DenseWeight(Get(name, [outFeatures, inFeatures], initialize));
         options.CancellationToken.ThrowIfCancellationRequested();
@@ -80,6 +82,49 @@ internal partial class CheckpointWeights
             ReadPart(entry.Name), ReadPart($"{entry.Name}_scale"), format.HasMinimum ? ReadPart($"{entry.Name}_minimum") : null, outFeatures, inFeatures, format);
     }
 
+    /// <summary>A GGUF file's blocks where they lie, unless another format or type was asked for, or the backend has no kernels for them.</summary>
+    private LinearWeight ReadBlocks(CheckpointEntry entry, string path, BlockFormat format, int outFeatures, int inFeatures)
+    {
+        options.CancellationToken.ThrowIfCancellationRequested();
+        if (!HasShape(entry, [outFeatures, inFeatures]) || IsDoomed)
+            return new DenseWeight(Placeholder([outFeatures, inFeatures]));
+        if (quantizer?.Covers(path) == true)
+        {
+            quantizer.RequireQuantizable(path, inFeatures);
+            using var dense = Load(entry, DType.Float32);
+            Report(entry);
+            return Take(Quantize(quantizer, path, dense));
+        }
+
+        var weight = WidenedBlocks is { } dtype
+            ? (LinearWeight)new DenseWeight(Load(entry, dtype))
+            : new BlockQuantizedWeight(Load(entry, DType.UInt8), inFeatures, format);
+        if (weight is DenseWeight { Tensor: var widened })
+            widened.RequiresGrad = true;
+        Report(entry);
+        return Take(weight);
+    }
+
+    /// <summary>The type that blocks are widened to; null where they are computed with as they are.</summary>
+    private protected virtual DType? WidenedBlocks => options.Dtype ?? (Backend is HostBackend ? null : DType.Float16);
+
+    /// <summary>Blocks as numbers. They are widened in main memory, whatever the backend.</summary>
+    private Tensor Widen(CheckpointEntry entry, BlockFormat format, DType dtype)
+    {
+        var main = Backend as HostBackend ?? CpuBackend.Shared;
+        using var data = checkpoint.Read(entry.Name, main);
+        var wide = main.Dequantize(new BlockQuantizedWeight(data, checked((int)entry.Shape[1]), format));
+        if (dtype != DType.Float32)
+        {
+            using var exact = wide;
+            wide = main.Cast(exact, dtype);
+        }
+
+        if (!ReferenceEquals(main, Backend))
+            wide.MoveTo(Backend);
+        return wide;
+    }
+
     private bool HasNumbers(string name, in Shape shape)
     {
         if (!checkpoint.Entries.TryGetValue(name, out var entry))
@@ -111,7 +156,7 @@ internal partial class CheckpointWeights
         return Take(Quantize(quantizer!, path, dense));
     }
 
-    private string WhyInteger(CheckpointEntry entry) => checkpoint.Entries.ContainsKey($"{entry.Name}_scale")
+    private string WhyInteger(CheckpointEntry entry) => entry.Blocks is not null ? $" It is quantized ({entry.Blocks}), which only matrices are." : checkpoint.Entries.ContainsKey($"{entry.Name}_scale")
         ? quantizer is null
             ? " It is quantized, but config.json has neither 'quantization_bit' (8 or 4, for integers of the published form) nor 'quantization_config'."
             : " It is quantized, but config.json does not say that this layer is ('quantization_embeddings')."

@@ -69,9 +69,11 @@ internal partial class CheckpointWeights(Checkpoint checkpoint, ModelOptions opt
         return tensor;
     }
 
-    /// <summary>The tensor of an entry, in its own type or in another one.</summary>
+    /// <summary>The tensor of an entry, in its own type (of blocks the bytes) or in another one.</summary>
     private protected virtual Tensor Load(CheckpointEntry entry, DType dtype)
     {
+        if (entry.Blocks is { } format && dtype != entry.DType)
+            return Widen(entry, format, dtype);
         var tensor = checkpoint.Read(entry.Name, Backend);
         if (dtype == entry.DType)
             return tensor;

@@ -33,7 +33,7 @@ internal sealed class DecodingSession : IDecodingSession
     public static DecodingSession Start(ChatGLMForConditionalGeneration model, ModelInputs prompt)
     {
         prompt = prompt.On(model.Backend);
-        var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend);
+        var cache = prompt.PastKeyValues ?? new KeyValueCache(model.Config.NumLayers, model.Backend, model.CacheFormat);
         var ownsCache = prompt.PastKeyValues is null;
         try
         {
@@ -87,6 +87,9 @@ internal sealed class DecodingSession : IDecodingSession
     /// <summary>The buffers of a token, made when the first one comes and when the number of rows changes; null where tokens go through ordinary passes.</summary>
     private TokenPass? PassOf(int rows)
     {
+        // Its kernels read keys and values of the ordinary layout.
+        if (_cache.Pages is not null)
+            return null;
         if (_pass is not null && (_pass.Rows != rows || _model.Training))
         {
             _pass.Dispose();

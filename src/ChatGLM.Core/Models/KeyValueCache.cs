@@ -3,8 +3,8 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Models;
 
 /// <summary>
-/// The keys and values of the tokens that a model has seen, per layer float32 [batch, keyValueHeads, capacity, headDim]. It lives outside the layers, so that one model serves many
-/// conversations, and grows by doubling, so that appending a token copies nothing but the token.
+/// The keys and values of the tokens that a model has seen, per layer float32 [batch, keyValueHeads, capacity, headDim]; in a smaller <see cref="Format"/> they lie in pages. It lives outside the layers, so
+/// that one model serves many conversations, and grows by doubling (or by pages), so that appending a token copies nothing but the token.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
@@ -14,8 +14,10 @@ public sealed class KeyValueCache : IDisposable
     private readonly Tensor?[] _keys;
     private readonly Tensor?[] _values;
 
-    internal KeyValueCache(int layers, Backend backend)
+    internal KeyValueCache(int layers, Backend backend, KeyValueFormat format = KeyValueFormat.Float32)
     {
+        Format = format;
+        Pages = format == KeyValueFormat.Float32 ? null : new CachePages(this, backend);
         _backend = backend;
         _keys = new Tensor?[layers];
         _values = new Tensor?[layers];
@@ -25,19 +27,25 @@ public sealed class KeyValueCache : IDisposable
     public int Layers => _keys.Length;
 
     /// <summary>The number of sequences; 0 while nothing has been appended.</summary>
-    public int Batch => _keys[0]?.Shape[0] ?? 0;
+    public int Batch => Pages?.Batch ?? _keys[0]?.Shape[0] ?? 0;
+
+    /// <summary>How keys and values are held.</summary>
+    public KeyValueFormat Format { get; }
 
     /// <summary>The tokens of each sequence, prefix and padding included.</summary>
     public int Length { get; private set; }
 
     /// <summary>The tokens there is room for without moving.</summary>
-    public int Capacity => _keys[0]?.Shape[2] ?? 0;
+    public int Capacity => Pages?.Capacity ?? _keys[0]?.Shape[2] ?? 0;
 
     /// <summary>The memory of all layers in bytes.</summary>
-    public long ByteLength => _keys.Concat(_values).Sum(t => t?.ByteLength ?? 0);
+    public long ByteLength => Pages?.ByteLength ?? _keys.Concat(_values).Sum(t => t?.ByteLength ?? 0);
 
     /// <summary>What stands before the first token, and is counted in <see cref="Length"/>.</summary>
     internal StandingPrompt Prompt { get; private set; }
+
+    /// <summary>The pages of a smaller format; null with <see cref="KeyValueFormat.Float32"/>.</summary>
+    internal CachePages? Pages { get; }
 
     /// <summary>The tokens of each sequence, without a prompt.</summary>
     internal int TokenLength => Length == 0 ? 0 : Length - Prompt.Length;
@@ -45,6 +53,8 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>A copy of one layer as Python has it: key and value, [seq, batch, keyValueHeads, headDim].</summary>
     public (Tensor Key, Tensor Value) Export(int layer)
     {
+        if (Pages is not null)
+            return Pages.Export(layer);
         var (key, value) = Slice(layer);
         using (key)
         using (value)
@@ -66,6 +76,12 @@ public sealed class KeyValueCache : IDisposable
     {
         if (IsIdentity(rows))
             return;
+        if (Pages is not null)
+        {
+            Pages.SelectRows(rows);
+            return;
+        }
+
         using var unscoped = TensorScope.Suspend();
         for (var layer = 0; layer < Layers; layer++)
         {
@@ -77,6 +93,7 @@ public sealed class KeyValueCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Pages?.Dispose();
         for (var layer = 0; layer < Layers; layer++)
         {
             Replace(ref _keys[layer], null);

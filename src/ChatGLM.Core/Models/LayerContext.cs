@@ -33,6 +33,11 @@ internal sealed class LayerContext
         return new LayerContext { Rotary = Rotary, Positions = Positions, Hidden = Hidden, Causal = Causal, Cache = Cache, Prefix = prefix };
     }
 
+    /// <summary>Attention where keys and values lie in pages: of a batch of requests, or of a cache in a smaller format.</summary>
+    /// <returns>[batch, seq, heads * headDim]; null where they do not.</returns>
+    public Tensor? AttendPages(int layer, Tensor query, Tensor key, Tensor value, float scale) =>
+        Pages is not null ? Functional.PagedAttention(query, key, value, Pages, layer, scale) : Cache?.Pages?.Attend(layer, query, key, value, scale, this);
+
     /// <summary>Puts what came before in front of a layer's new keys and values.</summary>
     /// <returns>Key and value, of which the first <c>Length</c> tokens count.</returns>
     public (Tensor Key, Tensor Value, int Length) Extend(int layer, Tensor key, Tensor value)

@@ -25,9 +25,8 @@ internal static partial class ModelLoader
         options ??= new ModelOptions();
         RequireFloat(options.Dtype);
         // On the thread pool, so that a user interface's thread is not waited for by itself.
-        var folder = Directory.Exists(pathOrRepo)
-            ? Path.GetFullPath(pathOrRepo)
-            : Task.Run(() => FindAsync(pathOrRepo, options, options.CancellationToken), options.CancellationToken).GetAwaiter().GetResult();
+        var folder = SnapshotResolver.FindLocal(pathOrRepo)
+            ?? Task.Run(() => FindAsync(pathOrRepo, options, options.CancellationToken), options.CancellationToken).GetAwaiter().GetResult();
         return LoadFolder(folder, options, create, isFreshHead);
     }
 
@@ -48,8 +47,8 @@ internal static partial class ModelLoader
     /// <summary>The configuration first: a model that cannot be loaded should not cost a download of twelve gigabytes.</summary>
     private static async Task<string> FindAsync(string pathOrRepo, ModelOptions options, CancellationToken cancellationToken)
     {
-        if (Directory.Exists(pathOrRepo))
-            return Path.GetFullPath(pathOrRepo);
+        if (SnapshotResolver.FindLocal(pathOrRepo) is { } local)
+            return local;
         var stored = AutoConfig.FromFolder(await ResolveAsync(SnapshotParts.Config).ConfigureAwait(false));
         RequireSameBits(stored, options.Apply(stored));
         return await ResolveAsync(SnapshotParts.Config | SnapshotParts.Weights).ConfigureAwait(false);
@@ -77,7 +76,7 @@ internal static partial class ModelLoader
             model.LoadReport = Report(folder, checkpoint, weights, model, watch.Elapsed.TotalSeconds);
             RequireFit(model.LoadReport, checkpoint);
             if (model is ChatGLMForConditionalGeneration answering)
-                answering.GenerationConfig = ReadGenerationConfig(folder, config);
+                (answering.GenerationConfig, answering.CacheFormat) = (ReadGenerationConfig(folder, config), options.CacheFormat);
             if (options.Logger is { } logger)
                 Log(logger, model.LoadReport);
             return model;

@@ -35,6 +35,9 @@ public sealed record ModelOptions
     /// <summary>What computes; null for the processor.</summary>
     public Backend? Backend { get; init; }
 
+    /// <summary>How the caches of generation and chat hold keys and values: <see cref="ChatGLMForConditionalGeneration.CacheFormat"/>. The smaller formats are for the processor.</summary>
+    public KeyValueFormat CacheFormat { get; init; }
+
     /// <summary>The branch, tag or commit of a repo; null for the hub's default, <c>main</c>.</summary>
     public string? Revision { get; init; }
 

@@ -83,6 +83,8 @@ public abstract partial class PreTrainedModel
                 continue;
             if (layer.GetType() != typeof(Linear))
                 throw new QuantizationException(path, $"the layer is wrapped by an adapter ({layer.GetType().Name}). Quantize the model first, then add the adapter.");
+            if (layer.Weight is BlockQuantizedWeight blocks)
+                throw new QuantizationException(path, $"the layer has the format {blocks.Format} of a GGUF file already. Load the file with ModelOptions.Quantization or QuantizationBit to have it in another one.");
             if (layer.Weight is not DenseWeight dense)
                 continue;
             quantizer.RequireQuantizable(path, layer.InFeatures);

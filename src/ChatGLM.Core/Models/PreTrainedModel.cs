@@ -1,4 +1,5 @@
 using ChatGLM.Formats;
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models;
@@ -48,9 +49,12 @@ public abstract partial class PreTrainedModel : Module
     /// folder changes from an old snapshot to the new one, never to half of one.</summary>
     /// <param name="folder">The snapshot folder; it is created if need be.</param>
     /// <param name="options">The size of shards.</param>
+    /// <exception cref="QuantizationException">The weights are blocks of a GGUF file, which a snapshot cannot hold.</exception>
     public virtual void SavePretrained(string folder, SaveOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (NamedModules().FirstOrDefault(m => m.Module is Linear { Weight: BlockQuantizedWeight } or QuantizedEmbedding { Table: BlockQuantizedWeight }) is { Module: not null } blocks)
+            throw new QuantizationException(blocks.Name, "the weight is in a block format of a GGUF file, which a snapshot cannot hold. Convert the file with SnapshotConverter, or load it with ModelOptions.Dtype or Quantization.");
         Directory.CreateDirectory(folder);
         Safetensors.SaveSharded(NamedParameters().Select(p => KeyValuePair.Create(p.Name, p.Parameter)), folder, (options ?? new SaveOptions()).MaxShardSize);
         SavedConfig().SavePretrained(folder);

@@ -23,6 +23,9 @@ internal abstract partial class Transformer : Module
     /// <summary>Recomputes each layer in the backward pass instead of keeping what is inside it.</summary>
     public bool GradientCheckpointing { get; set; }
 
+    /// <summary>How a cache that a pass makes holds keys and values.</summary>
+    public KeyValueFormat CacheFormat { get; set; }
+
     /// <summary>The P-Tuning v2 prefix that is a part of the model (<c>prefix_encoder</c> in the state dict), if it has one.</summary>
     public PrefixEncoder? PrefixEncoder { get; private set; }
 
@@ -59,7 +62,7 @@ internal abstract partial class Transformer : Module
     {
         var tokens = TokenBatch.Read(inputs.InputIds, _config.VocabularySize);
         var recomputes = GradientCheckpointing && Training && GradMode.Enabled && inputs.PastKeyValues is null;
-        var cache = inputs.PastKeyValues ?? (inputs.UseCache == true && !recomputes ? new KeyValueCache(_config.NumLayers, Backend) : null);
+        var cache = inputs.PastKeyValues ?? (inputs.UseCache == true && !recomputes ? new KeyValueCache(_config.NumLayers, Backend, CacheFormat) : null);
         if (cache is not null && cache.Layers != _config.NumLayers)
             throw new ModelInputException(nameof(ModelInputs.PastKeyValues), $"the cache has {cache.Layers} layers, the model {_config.NumLayers}.");
         using var scope = new TensorScope();

@@ -3,10 +3,18 @@ using ChatGLM.Tensors;
 namespace ChatGLM.Quantization;
 
 /// <summary>Rows of a quantized table: only the rows that are asked for are widened. It is frozen.</summary>
-internal sealed class QuantizedEmbedding(RowQuantizedWeight table) : Embedding(table.Weight)
+internal sealed class QuantizedEmbedding : Embedding
 {
+    /// <summary>Wraps a table, [count, width].</summary>
+    public QuantizedEmbedding(RowQuantizedWeight table)
+        : base(table.Weight) => Table = table;
+
+    /// <summary>Wraps a table of blocks, [count, width].</summary>
+    public QuantizedEmbedding(BlockQuantizedWeight table)
+        : base(table.Data) => Table = table;
+
     /// <summary>The table, [count, width].</summary>
-    public RowQuantizedWeight Table { get; } = table;
+    public LinearWeight Table { get; }
 
     public override IEnumerable<(string Name, Tensor Parameter)> OwnParameters => Table.Tensors;
 
@@ -24,10 +32,15 @@ internal sealed class QuantizedEmbedding(RowQuantizedWeight table) : Embedding(t
         }
 
         using var scope = new TensorScope();
-        var backend = Table.Backend;
-        var chosen = new RowQuantizedWeight(backend.SelectRows(Table.Weight, rows), backend.SelectRows(Table.Scale, rows), Table.Bits);
-        return scope.Keep(backend.Dequantize(chosen).Reshape([.. ids.Shape.ToArray(), Table.InFeatures]));
+        return scope.Keep(Table.Backend.Dequantize(Select(rows)).Reshape([.. ids.Shape.ToArray(), Table.InFeatures]));
     }
 
     protected override bool CanTrain(Tensor parameter) => false;
+
+    private LinearWeight Select(int[] rows) => Table switch
+    {
+        RowQuantizedWeight table => new RowQuantizedWeight(table.Backend.SelectRows(table.Weight, rows), table.Backend.SelectRows(table.Scale, rows), table.Bits),
+        BlockQuantizedWeight table => table.SelectRows(rows),
+        _ => throw new InvalidOperationException($"Rows of {Table.GetType().Name} are not selected."),
+    };
 }

@@ -15,7 +15,7 @@ internal static class SnapshotLocator
         if (Directory.Exists(pathOrRepo))
             return Path.GetFullPath(pathOrRepo);
         if (File.Exists(pathOrRepo))
-            throw new SnapshotNotFoundException(pathOrRepo, "this is a file; give the folder that holds config.json and the weights.");
+            throw new SnapshotNotFoundException(pathOrRepo, "this is a file, and no GGUF file; give the folder that holds config.json and the weights.");
         if (!RepositoryId.IsValid(pathOrRepo))
             throw new SnapshotNotFoundException(pathOrRepo, "there is no such folder, and it is not a repo id of the form ORG/NAME.");
         return Require(pathOrRepo, revision ?? "main", cacheDir ?? DefaultCache());

@@ -1,3 +1,4 @@
+using ChatGLM.Formats;
 using ChatGLM.Hub;
 
 namespace ChatGLM.Snapshots;
@@ -12,8 +13,8 @@ internal static class SnapshotResolver
     public static async Task<string> ResolveAsync(
         string pathOrRepo, string? revision, string? cacheDir, bool localFilesOnly, HubOptions? hub, SnapshotParts parts, CancellationToken cancellationToken)
     {
-        if (Directory.Exists(pathOrRepo))
-            return Path.GetFullPath(pathOrRepo);
+        if (FindLocal(pathOrRepo) is { } local)
+            return local;
         hub ??= new HubOptions();
         var settings = new HubSettings(hub with { CacheDir = cacheDir ?? hub.CacheDir, LocalFilesOnly = localFilesOnly || hub.LocalFilesOnly });
         revision ??= settings.DefaultRevision;
@@ -28,7 +29,10 @@ internal static class SnapshotResolver
     /// <summary>The same, for callers that cannot wait: on the thread pool, so that a user interface's thread is not waited for by itself.</summary>
     public static string Resolve(
         string pathOrRepo, string? revision, string? cacheDir, bool localFilesOnly, HubOptions? hub, SnapshotParts parts, CancellationToken cancellationToken) =>
-        Directory.Exists(pathOrRepo) ? Path.GetFullPath(pathOrRepo) : Task.Run(() => ResolveAsync(pathOrRepo, revision, cacheDir, localFilesOnly, hub, parts, cancellationToken), cancellationToken).GetAwaiter().GetResult();
+        FindLocal(pathOrRepo) ?? Task.Run(() => ResolveAsync(pathOrRepo, revision, cacheDir, localFilesOnly, hub, parts, cancellationToken), cancellationToken).GetAwaiter().GetResult();
+
+    /// <summary>The full path of what is a folder, or a GGUF file, which is a snapshot by itself; null for anything else.</summary>
+    public static string? FindLocal(string pathOrRepo) => Directory.Exists(pathOrRepo) || GgufFile.IsAt(pathOrRepo) ? Path.GetFullPath(pathOrRepo) : null;
 
     /// <summary>Whether this can only be a repo. A name without an organisation is more often a folder that is not there than one of the hub's oldest repos.</summary>
     private static bool IsRemote(string pathOrRepo) => RepositoryId.IsValid(pathOrRepo) && pathOrRepo.Contains('/', StringComparison.Ordinal) && !File.Exists(pathOrRepo);

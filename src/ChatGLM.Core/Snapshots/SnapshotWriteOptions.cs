@@ -24,6 +24,9 @@ public sealed record SnapshotWriteOptions
     /// <summary>How a repo that the cache does not hold is downloaded; null for the defaults.</summary>
     public HubOptions? Hub { get; init; }
 
+    /// <summary>How much room the disk of a folder has; null where that cannot be told.</summary>
+    internal Func<string, long?> FreeSpace { get; init; } = HubCache.FreeSpaceOf;
+
     /// <summary>The bytes that are read at a time: large enough to keep a disk and all cores busy, small enough to be handed on soon. Tests take small ones.</summary>
     internal long PieceBytes { get; init; } = 16L << 20;
 }

@@ -44,6 +44,7 @@ internal static class SnapshotWriter
         using var snapshot = NewSnapshot.Begin(destination);
         try
         {
+            RequireRoom(plan, snapshot, options);
             using var files = new ShardFiles(snapshot, plan.Tensors, maxShardBytes);
             PiecePipeline.Run(plan.Recipes, plan.Names, files, options, progress, cancellationToken);
             var weightFiles = files.Publish();
@@ -68,6 +69,14 @@ internal static class SnapshotWriter
         {
             throw new SnapshotWriteException(snapshot.Folder, $"it cannot be written: {e.Message} Nothing was kept.", e);
         }
+    }
+
+    /// <summary>Asked before room is reserved: a file system that has not enough may take all it has before it says so.</summary>
+    private static void RequireRoom(WeightPlan plan, NewSnapshot snapshot, SnapshotWriteOptions options)
+    {
+        var needed = plan.Tensors.Sum(t => t.Value.ByteLength);
+        if (options.FreeSpace(snapshot.Folder) is { } free && free < needed)
+            throw new SnapshotWriteException(snapshot.Folder, $"the weights need {needed} bytes, the disk has {free}. Make room, or choose another disk.");
     }
 
     /// <summary>Copies and writes what stands beside the weights. Returns the names.</summary>

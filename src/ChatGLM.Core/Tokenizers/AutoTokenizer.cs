@@ -11,8 +11,8 @@ public static class AutoTokenizer
 {
     private const int MaxConfigBytes = 16 << 20;
 
-    /// <summary>Opens the tokenizer of a snapshot.</summary>
-    /// <param name="pathOrRepo">A folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>,
+    /// <summary>Opens the tokenizer of a snapshot, or the one that a GGUF file holds.</summary>
+    /// <param name="pathOrRepo">A <c>.gguf</c> file, a folder with <c>tokenizer_config.json</c> and <c>ice_text.model</c> (6B) or <c>tokenizer.model</c> (2 and 3), or a repo id such as <c>THUDM/chatglm2-6b</c>,
     /// whose tokenizer is downloaded if the Hugging Face cache does not hold it.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="SnapshotNotFoundException">There is no such folder, or nothing may be downloaded and the cache does not hold the repo.</exception>
@@ -45,6 +45,8 @@ public static class AutoTokenizer
 
     private static ChatGLMTokenizer FromFolder(string path, TokenizerOptions options)
     {
+        if (GgufFile.IsAt(path))
+            return GgufTokenizer.Open(path, options);
         var configPath = Path.Combine(path, TokenizerSource.ConfigFile);
         var config = TokenizerConfig.Parse(configPath, ReadRequired(configPath, MaxConfigBytes));
         if (options.Generation is null)

@@ -105,9 +105,13 @@ public abstract class Backend
     /// <summary>The same where no gradient will be asked for: a backend may round the activations in between as its quantized kernels want, where its options allow it.</summary>
     public virtual Tensor LinearInference(Tensor x, LinearWeight weight, Tensor? bias) => Linear(x, weight, bias);
 
-    /// <summary>From <c>Least</c> to <c>Most</c> rows, <see cref="Linear"/> gives a row the same bits however many there are; so it does for any number above <c>Most</c>, but not the same ones.
-    /// Formats whose kernels promise more do not need it. A backend that promises nothing of the kind leaves 1 and the largest number.</summary>
+    /// <summary>From <c>Least</c> to <c>Most</c> rows, <see cref="LinearInference"/> gives a row the same bits however many there are; so it does for any number from <see cref="LeastManyRows"/> on, but not
+    /// the same ones. Formats whose kernels promise more do not need it. A backend that promises nothing of the kind leaves 1 and the largest number.</summary>
     public virtual (int Least, int Most) FewRowsRange => (1, int.MaxValue);
+
+    /// <summary>See <see cref="FewRowsRange"/>.</summary>
+    /// <param name="weight">The weight of the product.</param>
+    public virtual int LeastManyRows(LinearWeight weight) => FewRowsRange.Most == int.MaxValue ? 1 : FewRowsRange.Most + 1;
 
     /// <summary>dy W: the gradient of the input, through a frozen weight of any format. dy [..., out], result [..., in].</summary>
     public abstract Tensor LinearBackwardInput(Tensor dy, LinearWeight weight);

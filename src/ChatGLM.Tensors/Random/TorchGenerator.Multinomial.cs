@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 
 namespace ChatGLM.Tensors;
 
@@ -20,21 +21,32 @@ public sealed partial class TorchGenerator
         var best = -1;
         var bestRatio = 0f;
         long skipped = 0;
-        for (var i = 0; i < probabilities.Length; i++)
+        for (var i = 0; i < probabilities.Length;)
         {
-            if (probabilities[i] == 0)
+            // After a filter nearly all of a vocabulary is zero: whole vectors of it are passed over.
+            if (i <= probabilities.Length - Vector<float>.Count && Vector.EqualsAll(new Vector<float>(probabilities[i..]), Vector<float>.Zero))
             {
-                skipped += WordsPerDouble;
+                skipped += WordsPerDouble * Vector<float>.Count;
+                i += Vector<float>.Count;
                 continue;
             }
 
-            Skip(skipped);
-            skipped = 0;
-            var ratio = probabilities[i] / NextExponential();
-            if (best < 0 || ratio > bestRatio)
+            for (var end = Math.Min(i + Vector<float>.Count, probabilities.Length); i < end; i++)
             {
-                best = i;
-                bestRatio = ratio;
+                if (probabilities[i] == 0)
+                {
+                    skipped += WordsPerDouble;
+                    continue;
+                }
+
+                Skip(skipped);
+                skipped = 0;
+                var ratio = probabilities[i] / NextExponential();
+                if (best < 0 || ratio > bestRatio)
+                {
+                    best = i;
+                    bestRatio = ratio;
+                }
             }
         }
 
@@ -132,7 +144,17 @@ public sealed partial class TorchGenerator
     private static void CheckDistribution(ReadOnlySpan<float> probabilities)
     {
         var any = false;
-        foreach (var probability in probabilities)
+        var i = 0;
+        for (; i <= probabilities.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            // NaN compares false with everything.
+            var lanes = new Vector<float>(probabilities[i..]);
+            if (!Vector.GreaterThanOrEqualAll(lanes, Vector<float>.Zero) || !Vector.LessThanAll(lanes, new Vector<float>(float.PositiveInfinity)))
+                break; // the loop below says which
+            any |= Vector.GreaterThanAny(lanes, Vector<float>.Zero);
+        }
+
+        foreach (var probability in probabilities[i..])
         {
             if (!(probability >= 0) || float.IsPositiveInfinity(probability))
                 throw new ArgumentException($"A probability is {probability}; every one must be finite and not negative.", nameof(probabilities));

@@ -230,6 +230,8 @@ internal sealed class ChatLoop : IDisposable
             return;
         }
 
+        if (first is null)
+            await _console.Out.WriteAsync(result.Content); // a search with beams has no words before it has all
         await _console.Out.WriteLineAsync();
         if (_isTyped)
             Report(result, first, clock.Elapsed);

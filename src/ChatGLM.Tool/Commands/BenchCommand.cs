@@ -43,11 +43,11 @@ internal static class BenchCommand
 
     private static void Write(ToolConsole console, BenchReport report)
     {
-        var rows = new List<string[]> { new[] { "model", "weights", "size", "params", "threads", "test", "tokens/s", "best", "read bandwidth allows" } };
+        var rows = new List<string[]> { new[] { "model", "weights", "size", "params", "test", "tokens/s", "ceiling" } };
         rows.AddRange(report.Rows.Select(row => new[]
         {
-            report.Model, report.Format, Quantity.Bytes(report.WeightBytes), Quantity.Count(report.Parameters), report.Threads.ToString(CultureInfo.InvariantCulture), row.Test,
-            Invariant($"{row.Mean:F2} ± {row.Deviation:F2}"), Invariant($"{row.Best:F2}"), row.Ceiling is { } ceiling ? Invariant($"{ceiling:F2} ({row.Best / ceiling:P0})") : "-",
+            report.Model, report.Format, Quantity.Bytes(report.WeightBytes), Quantity.Count(report.Parameters), row.Test,
+            $"{Rate(row.Mean)} ± {Rate(row.Deviation)}", row.Ceiling is { } ceiling ? Invariant($"{Rate(ceiling)} ({row.Best / ceiling:P0})") : "-",
         }));
         // A table of Markdown, as llama-bench writes it: read on a terminal, and pasted into an issue.
         var widths = Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => DisplayWidth.Of(row[column]))).ToArray();
@@ -55,10 +55,13 @@ internal static class BenchCommand
         foreach (var row in rows)
             console.Out.WriteLine($"| {string.Join(" | ", row.Select((cell, column) => IsNumber(column) ? DisplayWidth.PadLeft(cell, widths[column]) : DisplayWidth.PadRight(cell, widths[column])))} |");
         console.Out.WriteLine();
-        console.Out.WriteLine(Invariant($"loaded in {report.LoadSeconds:F2} s, at most {Quantity.Bytes(report.PeakMemoryBytes)} of memory, read bandwidth {report.ReadBytesPerSecond / 1e9:F1} GB/s"));
+        console.Out.WriteLine(Invariant($"ceiling: what a read bandwidth of {report.ReadBytesPerSecond / 1e9:F1} GB/s allows, measured in the same run"));
+        console.Out.WriteLine(Invariant($"{report.Threads} threads; loaded in {report.LoadSeconds:F2} s; at most {Quantity.Bytes(report.PeakMemoryBytes)} of memory"));
     }
 
-    private static bool IsNumber(int column) => column >= 6;
+    private static string Rate(double tokensPerSecond) => tokensPerSecond.ToString(tokensPerSecond < 100 ? "F2" : "F1", CultureInfo.InvariantCulture);
+
+    private static bool IsNumber(int column) => column >= 5;
 
     private static JsonObject Json(BenchReport report) => new()
     {

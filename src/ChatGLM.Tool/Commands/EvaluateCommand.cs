@@ -35,7 +35,7 @@ internal static class EvaluateCommand
         {
             data, text, prompt, response, history, prefix, samples, source, target, batch, window, stride, jieba, output,
         };
-        var generation = new GenerationFlags().AddTo(command);
+        var generation = new GenerationFlags().AddTo(command, stop: false);
         var model = new ModelFlags().AddTo(command);
         var flags = new OutputFlags().AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>

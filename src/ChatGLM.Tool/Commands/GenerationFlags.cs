@@ -19,10 +19,14 @@ internal sealed class GenerationFlags
     private readonly Option<long?> _seed = new("--seed") { HelpName = "number", Description = "The same seed gives the same text, whatever the number of threads." };
 
     /// <summary>Adds them to a command.</summary>
-    public GenerationFlags AddTo(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="stop">Whether it can look for texts to end at.</param>
+    public GenerationFlags AddTo(Command command, bool stop = true)
     {
-        foreach (var option in new Option[] { _greedy, _sample, _temperature, _topP, _topK, _minP, _penalty, _maxNewTokens, _beams, _stop, _seed })
+        foreach (var option in new Option[] { _greedy, _sample, _temperature, _topP, _topK, _minP, _penalty, _maxNewTokens, _beams, _seed })
             command.Add(option);
+        if (stop)
+            command.Add(_stop);
         return this;
     }
 

@@ -46,6 +46,8 @@ internal static class InfoCommand
 
         if (AdapterInfo.IsAdapter(path))
             return AdapterInfo.Describe(name, path);
+        if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+            return SnapshotInfo.Describe(name, path); // one file that holds configuration and tokenizer too
         return File.Exists(path) || (Directory.Exists(path) && !File.Exists(Path.Combine(path, "config.json")) && Directory.EnumerateFiles(path).Any(file => file.EndsWith(".bin", StringComparison.Ordinal) || file.EndsWith(".safetensors", StringComparison.Ordinal)))
             ? AdapterInfo.DescribeWeights(name, path)
             : SnapshotInfo.Describe(name, path);

@@ -80,6 +80,8 @@ internal static class TrainCommand
             setJson(isJson);
             if (isJson)
                 parseResult.InvocationConfiguration.Output = console.Error;
+            else if (!console.IsOutputRedirected && !console.IsErrorRedirected)
+                parseResult.InvocationConfiguration.Output = new LinesAboveBars(console.Messages);
             var code = await trainer.InvokeAsync(parseResult, cancellationToken);
             if (isJson)
                 JsonLine.Write(console.Out, report.Json);

@@ -23,7 +23,8 @@ internal sealed class GenerateRun(ToolConsole console, GenerateSettings settings
     {
         if (settings.BatchSize > 1 && _config.StopStrings is { Count: > 0 })
             throw new UsageException("--stop is looked for in one text at a time: leave --batch-size out.");
-        if (prompts.Count == 1 && !settings.IsJson)
+        // A search with beams has no words before it has all.
+        if (prompts.Count == 1 && !settings.IsJson && _config.NumBeams == 1)
         {
             await StreamAsync(prompts[0], cancellationToken);
             return ExitCode.Success;

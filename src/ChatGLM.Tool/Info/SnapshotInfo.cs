@@ -14,7 +14,7 @@ internal static class SnapshotInfo
     private const int CacheTokens = 2048;
 
     /// <param name="name">What the user calls it.</param>
-    /// <param name="folder">Its folder; of a repo, the weights may not be there.</param>
+    /// <param name="folder">Its folder, or its GGUF file; of a repo, the weights may not be there.</param>
     public static InfoReport Describe(string name, string folder)
     {
         var config = AutoConfig.FromPretrained(folder);
@@ -34,7 +34,7 @@ internal static class SnapshotInfo
 
         sections.Add(Tokenizer(tokenizer, tokenizerProblem, json));
         sections.Add(Memory(config, count, stored, json));
-        var adapters = AdapterInfo.Find(folder).ToList();
+        var adapters = Directory.Exists(folder) ? AdapterInfo.Find(folder).ToList() : [];
         if (adapters.Count > 0)
         {
             sections.Add(new InfoSection("adapters", [.. adapters.Select(adapter => (adapter.Name, adapter.Summary))]));
@@ -44,7 +44,8 @@ internal static class SnapshotInfo
         return new InfoReport(sections, json);
     }
 
-    private static bool HasWeights(string folder) => new[] { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json" }.Any(file => File.Exists(Path.Combine(folder, file)));
+    /// <summary>A file that is a snapshot by itself (GGUF) has them.</summary>
+    private static bool HasWeights(string folder) => File.Exists(folder) || new[] { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json" }.Any(file => File.Exists(Path.Combine(folder, file)));
 
     private static InfoSection Model(string name, string folder, ChatGLMConfig config, ChatGLMTokenizer? tokenizer, ParameterCount count, JsonObject json)
     {

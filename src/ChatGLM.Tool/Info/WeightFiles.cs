@@ -18,7 +18,7 @@ internal static class WeightFiles
         var fileBytes = checkpoint.Files.Sum(file => new FileInfo(file).Length);
         var section = new InfoSection("weights",
         [
-            ("format", checkpoint.Format == CheckpointFormat.Safetensors ? "safetensors" : "PyTorch"),
+            ("format", checkpoint.Format switch { CheckpointFormat.Safetensors => "safetensors", CheckpointFormat.PyTorch => "PyTorch", var other => other.ToString().ToUpperInvariant() }),
             ("files", checkpoint.Files.Count == 1 ? $"{Path.GetFileName(checkpoint.Files[0])}, {Quantity.Bytes(fileBytes)}" : $"{checkpoint.Files.Count} files, {Quantity.Bytes(fileBytes)}"),
             ("tensors", string.Create(CultureInfo.InvariantCulture, $"{tensors.Count:N0}, {Quantity.Bytes(bytes)}")),
             ("types", string.Join(", ", types.Select(type => types.Count == 1 ? type.Type : $"{type.Type} {Quantity.Bytes(type.Bytes)}"))),

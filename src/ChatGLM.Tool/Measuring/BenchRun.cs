@@ -17,7 +17,7 @@ internal sealed class BenchRun(ModelSettings model, BenchSettings settings, Tool
     public async Task<BenchReport> RunAsync(CancellationToken cancellationToken)
     {
         var clock = Stopwatch.StartNew();
-        using var opened = await OpenedModel.OpenAsync(model, progress, cancellationToken);
+        using var opened = await OpenedModel.OpenAsync(model, progress, cancellationToken, needsTokenizer: false);
         var load = clock.Elapsed.TotalSeconds;
         var limit = opened.Model.Config.MaxPositions;
         if (settings.PromptTokens.Append(DecodingPrompt + settings.NewTokens).Max() is var most && most >= limit)

@@ -16,7 +16,7 @@ internal static class MergeRun
         destination = Path.TrimEndingDirectorySeparator(Path.GetFullPath(destination));
         if (File.Exists(destination) || (Directory.Exists(destination) && Directory.EnumerateFileSystemEntries(destination).Any()))
             throw new ToolFileException(destination, "it is there already, and not empty. Name a new folder.");
-        using var opened = await OpenedModel.OpenAsync(settings, progress, cancellationToken);
+        using var opened = await OpenedModel.OpenAsync(settings, progress, cancellationToken, needsTokenizer: false);
         if (opened.Peft is not { } peft)
             throw new UsageException("A P-Tuning v2 prefix puts keys and values before the text, which no weight can hold. Use it with --adapter.");
         progress.Report(new ProgressReport("merging", 0, 0, ""));
@@ -56,7 +56,7 @@ internal static class MergeRun
     {
         Directory.CreateDirectory(folder);
         merged.SavePretrained(folder, options);
-        opened.Tokenizer.SavePretrained(folder);
+        opened.TokenizerIfAny?.SavePretrained(folder);
         opened.Model.GenerationConfig.SavePretrained(folder);
     }
 

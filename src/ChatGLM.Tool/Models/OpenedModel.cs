@@ -11,12 +11,15 @@ namespace ChatGLM.Tool.Models;
 /// <summary>A model in memory with its tokenizer, and with the adapters that were asked for.</summary>
 internal sealed class OpenedModel : IDisposable
 {
-    private OpenedModel(string name, ChatGLMTokenizer tokenizer, ChatGLMForConditionalGeneration model) => (Name, Tokenizer, Model) = (name, tokenizer, model);
+    private OpenedModel(string name, ChatGLMTokenizer? tokenizer, ChatGLMForConditionalGeneration model) => (Name, TokenizerIfAny, Model) = (name, tokenizer, model);
 
     /// <summary>What the user calls it.</summary>
     public string Name { get; }
 
-    public ChatGLMTokenizer Tokenizer { get; }
+    public ChatGLMTokenizer Tokenizer => TokenizerIfAny ?? throw new InvalidOperationException("The model was opened without a tokenizer.");
+
+    /// <summary>Null where none was needed and none is there.</summary>
+    public ChatGLMTokenizer? TokenizerIfAny { get; }
 
     public ChatGLMForConditionalGeneration Model { get; }
 
@@ -27,7 +30,11 @@ internal sealed class OpenedModel : IDisposable
     public PeftModel? Peft { get; private set; }
 
     /// <summary>Downloads what is not there, and loads.</summary>
-    public static async Task<OpenedModel> OpenAsync(ModelSettings settings, ToolProgress progress, CancellationToken cancellationToken)
+    /// <param name="settings">Which model, and how.</param>
+    /// <param name="progress">Told how far it is.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <param name="needsTokenizer">Whether the model is of no use without its tokenizer.</param>
+    public static async Task<OpenedModel> OpenAsync(ModelSettings settings, ToolProgress progress, CancellationToken cancellationToken, bool needsTokenizer = true)
     {
         var adapters = new List<string>();
         foreach (var adapter in settings.Adapters)
@@ -53,8 +60,17 @@ internal sealed class OpenedModel : IDisposable
         var model = await AutoModel.FromPretrainedAsync(place, options, cancellationToken);
         try
         {
-            var tokenizer = await AutoTokenizer.FromPretrainedAsync(
-                place, new TokenizerOptions { Revision = options.Revision, CacheDir = options.CacheDir, LocalFilesOnly = options.LocalFilesOnly, Hub = hub }, cancellationToken);
+            var from = new TokenizerOptions { Revision = options.Revision, CacheDir = options.CacheDir, LocalFilesOnly = options.LocalFilesOnly, Hub = hub };
+            ChatGLMTokenizer? tokenizer = null;
+            try
+            {
+                tokenizer = await AutoTokenizer.FromPretrainedAsync(place, from, cancellationToken);
+            }
+            catch (TokenizerException) when (!needsTokenizer)
+            {
+                // a folder of weights can be measured and merged as it is
+            }
+
             var opened = new OpenedModel(name, tokenizer, model);
             opened.Attach(adapters);
             return opened;

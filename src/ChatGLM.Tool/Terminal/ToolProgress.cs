@@ -16,6 +16,8 @@ internal sealed class ToolProgress : IDisposable
 
     /// <summary>What is over sooner is not worth a line in a log.</summary>
     private static readonly TimeSpan LineDelay = TimeSpan.FromSeconds(2);
+    /// <summary>A bar that is gone before it is seen only moves the screen.</summary>
+    private static readonly TimeSpan BarDelay = TimeSpan.FromSeconds(0.4);
     private static readonly TimeSpan JsonInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly ToolConsole _console;
@@ -48,6 +50,8 @@ internal sealed class ToolProgress : IDisposable
             switch (_style)
             {
                 case ProgressStyle.Bars:
+                    if (_bars is null && report.Total > 0 && phase.Age < BarDelay)
+                        break;
                     (_bars ??= new Bars(_console.Messages)).Show(complete);
                     break;
                 case ProgressStyle.Json:
@@ -94,7 +98,7 @@ internal sealed class ToolProgress : IDisposable
             parts.Add(Quantity.Of(report.Done, report.Unit));
         }
 
-        if (report.PerSecond is > 0 and var rate)
+        if (report.PerSecond is { } rate && (report.Unit == "bytes" || rate >= 1))
             parts.Add(report.Unit == "bytes" || rate >= 10 ? $"{Quantity.Of(rate, report.Unit)}/s" : string.Create(CultureInfo.InvariantCulture, $"{rate:0.0} {report.Unit}/s"));
         if (report.Remaining is { } remaining && report.Done < report.Total)
             parts.Add($"{Quantity.Time(remaining)} left");
@@ -127,10 +131,13 @@ internal sealed class ToolProgress : IDisposable
         private long _shown;
         private bool _isComplete;
 
+        /// <summary>The time since its first word.</summary>
+        public TimeSpan Age => Stopwatch.GetElapsedTime(_start);
+
         public double? Rate(long done)
         {
             _first ??= done;
-            var seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+            var seconds = Age.TotalSeconds;
             return seconds > 0.2 && done > _first ? (done - _first) / seconds : null;
         }
 
@@ -138,7 +145,7 @@ internal sealed class ToolProgress : IDisposable
         public bool IsDue(TimeSpan delay, TimeSpan interval, in ProgressReport report)
         {
             var isComplete = report.Total > 0 && report.Done >= report.Total;
-            if (_shown == 0 && Stopwatch.GetElapsedTime(_start) < delay)
+            if (_shown == 0 && Age < delay)
                 return false;
             var isDue = _shown == 0 || (isComplete && !_isComplete) || (!isComplete && Stopwatch.GetElapsedTime(_shown) >= interval);
             _isComplete = isComplete;

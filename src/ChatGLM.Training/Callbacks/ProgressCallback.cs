@@ -61,20 +61,13 @@ public sealed class ProgressCallback(IAnsiConsole? console = null) : TrainerCall
             _display = ProgressDisplay.TryOpen(_console);
     }
 
-    /// <summary>
-    /// A terminal breaks long lines at words; a file keeps them whole. The bar clears one line for what is written above it: of a text of two lines the second would stand over what is left of the bar.
-    /// </summary>
+    /// <summary>A console breaks long lines at words; a file keeps them whole.</summary>
     private void Write(string line)
     {
         if (_console.Profile.Out.IsTerminal)
-        {
-            foreach (var part in ProgressText.Lines(line, _console.Profile.Width))
-                _console.WriteLine(part);
-        }
+            _console.WriteLine(line);
         else
-        {
             _console.Profile.Out.Writer.WriteLine(line);
-        }
     }
 
     private void EndPrediction()

@@ -21,23 +21,6 @@ internal static class ProgressText
             : text;
     }
 
-    /// <summary>A text in lines of at most <paramref name="width"/> characters, broken between words; a longer word stays whole.</summary>
-    public static IEnumerable<string> Lines(string text, int width)
-    {
-        while (text.Length > width)
-        {
-            var end = text.LastIndexOf(' ', Math.Max(0, width));
-            if (end <= 0)
-                end = text.IndexOf(' ', StringComparison.Ordinal);
-            if (end <= 0)
-                break;
-            yield return text[..end].TrimEnd();
-            text = text[end..].TrimStart();
-        }
-
-        yield return text;
-    }
-
     /// <summary><c>1:02:05</c>, <c>2:05</c>.</summary>
     private static string Of(TimeSpan time) => time.TotalHours >= 1
         ? string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}")

@@ -149,7 +149,7 @@ public sealed class QuantizedSnapshotTests(ITestOutputHelper output)
     private static RowQuantizedWeight? WeightOf(Module module) => module switch
     {
         Linear linear => linear.Weight as RowQuantizedWeight,
-        QuantizedEmbedding embedding => embedding.Table,
+        QuantizedEmbedding embedding => embedding.Table as RowQuantizedWeight,
         _ => null,
     };
 

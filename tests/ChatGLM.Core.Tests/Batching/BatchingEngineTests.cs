@@ -78,6 +78,27 @@ public sealed class BatchingEngineTests
         }
     }
 
+    /// <summary>Prompts of ChatGLM-6B with either blank, of which the short one stands inside the text, and models of either kind of positions.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Blanks_are_filled_where_they_stand(bool is2D)
+    {
+        using var model = AutoModel.FromConfig(TinyModels.First with { MaxSequenceLength = 512, PositionEncoding2D = is2D }, new ModelOptions { Seed = 7 });
+        var random = new Random(6);
+        var config = new GenerationConfig { MaxNewTokens = 12, EosTokenId = [] };
+        var requests = Enumerable.Range(0, 8).Select(i => new BatchRequest
+        {
+            PromptIds = [.. Prompt(random, random.Next(1, 20))[..^2], i % 2 == 0 ? 92 : 93, .. Prompt(random, i)[..^2], 90, .. i % 3 == 0 ? new[] { 7, 8 } : []],
+            Config = config,
+        }).ToList();
+        using var engine = new BatchingEngine(model, new BatchingOptions { PrefillTokens = 9 });
+        var answers = requests.ConvertAll(request => engine.Submit(request));
+        for (var i = 0; i < answers.Count; i++)
+            (await TokensAsync(answers[i])).Should().Equal(Alone(model, requests[i]), "request {0}", i);
+        engine.Invoking(e => e.Submit(new BatchRequest { PromptIds = [7, 8, 90], Config = config })).Should().Throw<ModelInputException>().WithMessage("*gMASK*");
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -70,6 +70,39 @@ public sealed class SchedulerFuzzTests
         MemoryOf(model).LoanedBuffers.Should().Be(buffers);
     }
 
+    [Fact]
+    public async Task Answers_go_on_while_a_long_prompt_is_read_in_pieces()
+    {
+        using var model = Create(2, threads: 1);
+        var options = new BatchingOptions { PrefillTokens = 10 };
+        using var scheduler = new BatchScheduler(model, options);
+        var config = new GenerationConfig { MaxNewTokens = 30, EosTokenId = [] };
+        var random = new Random(1);
+        var shorter = Submit(model, scheduler, new BatchRequest { PromptIds = Prompt(random, 3), Config = config }, 0);
+        scheduler.Step();
+        scheduler.Statistics.GeneratedTokens.Should().Be(1);
+        var longer = Submit(model, scheduler, new BatchRequest { PromptIds = Prompt(random, 98), Config = config }, 1);
+        for (var step = 1; step <= 10; step++)
+        {
+            scheduler.Step();
+            scheduler.Statistics.PrefilledTokens.Should().Be(5 + (10 * step));
+            scheduler.Statistics.GeneratedTokens.Should().Be(1 + step + (step == 10 ? 1 : 0), "every step takes the short one further, the last piece of the long one gives its first token");
+        }
+
+        while (scheduler.Step())
+        {
+        }
+
+        (await shorter.Completion).Generation.CompletionTokens[0].Should().Be(30);
+        (await longer.Completion).Generation.CompletionTokens[0].Should().Be(30);
+
+        // While nobody waits for a token, pieces are longer: eight times, so that this takes two.
+        var alone = Submit(model, scheduler, new BatchRequest { PromptIds = Prompt(random, 98), Config = config with { MaxNewTokens = 1 }, ReusesPrefixes = false }, 2);
+        scheduler.Step().Should().BeTrue();
+        scheduler.Step().Should().BeFalse();
+        alone.Completion.IsCompletedSuccessfully.Should().BeTrue();
+    }
+
     /// <summary>What must hold between any two steps.</summary>
     private static void Check(BatchScheduler scheduler, BatchingOptions options)
     {

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using ChatGLM.Generation;
 using ChatGLM.Tensors;
 
@@ -108,6 +109,52 @@ public sealed class LogitsProcessorTests
         float[] kept = [0, -50, -60, -70];
         Run(new MinPLogitsWarper(0.5, 2), kept);
         kept.Should().Equal(0, -50, float.NegativeInfinity, float.NegativeInfinity);
+    }
+
+    [Theory]
+    [InlineData(1024)]
+    [InlineData(4096)]
+    [InlineData(5000)]
+    [InlineData(13)]
+    public void Softmax_of_a_row_with_few_left_has_the_bits_of_the_plain_way(int vocabulary)
+    {
+        foreach (var keptOf in new[] { 1, 7, 100, 3000 })
+        {
+            var random = new Random(vocabulary + keptOf);
+            var scores = new float[vocabulary];
+            for (var i = 0; i < vocabulary; i++)
+                scores[i] = i % keptOf == 0 ? (float)((random.NextDouble() * 20) - 10) : float.NegativeInfinity;
+            var (expected, sum, max) = (new float[vocabulary], 0.0, scores.Max());
+            foreach (var chunk in Enumerable.Range(0, vocabulary).Chunk(1024))
+            {
+                var part = expected.AsSpan(chunk[0], chunk.Length);
+                TensorPrimitives.Subtract(scores.AsSpan(chunk[0], chunk.Length), max, part);
+                TensorPrimitives.Exp<float>(part, part);
+                sum += TensorPrimitives.Sum<float>(part);
+            }
+
+            TensorPrimitives.Divide(expected, (float)sum, expected);
+            var found = new float[vocabulary];
+            RowMath.Softmax(scores, found);
+            found.Should().Equal(expected);
+            RowMath.Softmax(scores, scores);
+            scores.Should().Equal(expected, "in place too");
+        }
+    }
+
+    [Fact]
+    public void Counts_and_finds_values()
+    {
+        float[] values = [0, 2, -0f, 2, 1, 2, 3, 0, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 2, 14, 15];
+        for (var length = 0; length <= values.Length; length++)
+        {
+            var part = values[..length];
+            foreach (var value in new[] { 0f, 2, 15, 99 })
+            {
+                RowMath.Count(part, value).Should().Be(part.Count(v => v == value));
+                RowMath.LastIndexOf(part, value).Should().Be(Array.FindLastIndex(part, v => v == value));
+            }
+        }
     }
 
     [Fact]

@@ -77,6 +77,34 @@ public sealed class AllocationTests(ITestOutputHelper output)
         allocated.Should().Be(text);
     }
 
+    [Theory]
+    [MemberData(nameof(SmallTokenizers.Generations), MemberType = typeof(SmallTokenizers))]
+    public void A_conversation_allocates_nothing_for_a_token_but_where_its_cache_doubles(ChatGLMGeneration generation)
+    {
+        var tokenizer = SmallTokenizers.Get(generation);
+        using var model = PaddingTests.Create(tokenizer, new ModelOptions { Seed = 3 });
+        using var session = model.StartChat(tokenizer);
+        var (steps, count, before) = (new long[200], 0, 0L);
+        var watch = new Watch(() =>
+        {
+            var now = GC.GetAllocatedBytesForCurrentThread();
+            steps[count++] = now - before;
+            before = now;
+        });
+        var options = new ChatOptions { Generation = new GenerationConfig { MaxNewTokens = 60, EosTokenId = [], DoSample = true, Seed = 5, TopP = 0.8, Temperature = 0.8 }, RawResponse = true, Processors = [watch] };
+        foreach (var question in new[] { "你好", "数据" })
+        {
+            count = 0;
+            session.Chat(question, options);
+            count.Should().Be(60);
+            // The first tokens make the buffers of the session.
+            var allocating = steps.AsSpan(4, count - 4).ToArray().Where(bytes => bytes != 0).ToList();
+            output.WriteLine($"{question}: {string.Join(", ", allocating)}");
+            allocating.Should().HaveCountLessThanOrEqualTo(1, "from one power of two to the next the cache has room");
+            allocating.Sum().Should().BeLessThan(4096);
+        }
+    }
+
     private static long SizeOf(string text) => (22 + (2L * text.Length) + 7) & ~7L;
 
     /// <summary>A processor sees every token's scores and changes none.</summary>

@@ -252,6 +252,19 @@ public sealed class SnapshotQuantizerTests
         Directory.Exists(folder["new"]).Should().BeFalse();
     }
 
+    [Fact]
+    public async Task A_disk_without_room_says_so_before_anything_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        using var source = new TemporaryFolder();
+        TinyModels.Save(source, TinyModels.Second, DType.Float16);
+        var options = SmallPieces with { FreeSpace = _ => 1000 };
+        (await FluentActions.Awaiting(() => SnapshotQuantizer.QuantizeAsync(source.Path, folder["new"], 8, options)).Should().ThrowAsync<SnapshotWriteException>())
+            .WithMessage("*weights need * bytes, the disk has 1000*");
+        Directory.EnumerateFileSystemEntries(folder.Path).Should().BeEmpty();
+        await SnapshotQuantizer.QuantizeAsync(source.Path, folder["new"], 8, options with { FreeSpace = _ => null });
+    }
+
     internal static void RequireSameFiles(string expected, string found)
     {
         Directory.EnumerateFiles(found).Select(Path.GetFileName).Should().BeEquivalentTo(Directory.EnumerateFiles(expected).Select(Path.GetFileName));

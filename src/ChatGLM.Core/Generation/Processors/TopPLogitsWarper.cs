@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace ChatGLM.Generation;
 
 /// <summary>
@@ -25,27 +27,15 @@ internal sealed class TopPLogitsWarper(double topP, int minTokensToKeep = 1, Can
         if (_candidates.Count <= minTokensToKeep)
             return;
         _candidates.Scores.CopyTo(_candidates.Keys);
-        var best = float.NegativeInfinity;
-        foreach (var score in _candidates.Scores)
-            best = Math.Max(best, score);
+        var best = TensorPrimitives.Max(_candidates.Scores);
         var firstKept = _candidates.FirstPast(_removed, reaching: false, lowest: best - BucketSpan);
         firstKept = Math.Min(firstKept, _candidates.PlaceWith(_candidates.Count - minTokensToKeep));
 
         var cut = _candidates.KeyAt(firstKept);
-        var removedAtCut = 0;
-        for (var i = 0; i < _candidates.Count; i++)
-        {
-            if (_candidates.Scores[i] == cut && _candidates.Place(i) < firstKept)
-                removedAtCut++;
-        }
-
+        var removedAtCut = _candidates.CountEqualsBefore(firstKept);
         if (removedAtCut > 0)
             RemoveAmongEquals(scores, cut, removedAtCut);
-        for (var i = 0; i < _candidates.Count; i++)
-        {
-            if (_candidates.Scores[i] < cut)
-                scores[_candidates.Tokens[i]] = float.NegativeInfinity;
-        }
+        RowMath.RemoveBelow(scores, cut);
     }
 
     // How many of the equal scores go is clear; which ones, the reference leaves to its sort of the whole row.

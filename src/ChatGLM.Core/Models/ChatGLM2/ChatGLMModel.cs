@@ -1,3 +1,4 @@
+using ChatGLM.Quantization;
 using ChatGLM.Tensors;
 
 namespace ChatGLM.Models.ChatGLM2;
@@ -19,7 +20,7 @@ internal sealed class ChatGLMModel : Transformer
         _encoder = Child("encoder", new Encoder(scope["encoder"], config, generator));
         var isTied = config.TieWordEmbeddings && !scope["output_layer"].Contains("weight");
         _outputLayer = Child("output_layer", isTied
-            ? new Linear(scope["output_layer"].GetTiedLinear(new DenseWeight(_embedding.Value.WordEmbeddings.Weight)))
+            ? new Linear(scope["output_layer"].GetTiedLinear(_embedding.Value.Table))
             : new Linear(scope["output_layer"], config.HiddenSize, config.PaddedVocabSize, bias: false));
         if (config.PreSeqLen is not null)
         {
@@ -175,10 +176,21 @@ internal sealed class ChatGLMModel : Transformer
     {
         private readonly ModuleSlot<Embedding> _wordEmbeddings;
 
-        public Embeddings(WeightScope scope, ChatGLM2Config config) =>
-            _wordEmbeddings = Child("word_embeddings", new Embedding(scope["word_embeddings"], config.PaddedVocabSize, config.HiddenSize));
+        public Embeddings(WeightScope scope, ChatGLM2Config config)
+        {
+            Table = scope["word_embeddings"].GetLinear(config.PaddedVocabSize, config.HiddenSize, (generator, values) => generator.Normal(values));
+            _wordEmbeddings = Child("word_embeddings", Table switch
+            {
+                BlockQuantizedWeight blocks => new QuantizedEmbedding(blocks),
+                DenseWeight dense => new Embedding(dense.Tensor),
+                var other => throw new NotSupportedException(other.GetType().Name),
+            });
+        }
 
         public Embedding WordEmbeddings => _wordEmbeddings.Value;
+
+        /// <summary>The table, [vocabulary, hidden].</summary>
+        public LinearWeight Table { get; }
     }
 
     /// <summary><c>encoder</c>: the layers and the normalisation after them.</summary>

@@ -28,8 +28,8 @@ internal sealed class SelfAttention : Module
     public Tensor Forward(Tensor x, LayerContext context)
     {
         var (query, key, value) = Functional.SplitHeads(_queryKeyValue.Value.Forward(x), context.Positions, _layout, context.Rotary);
-        if (context.Pages is { } pages)
-            return _dense.Value.Forward(Functional.PagedAttention(query, key, value, pages, _layer, 1 / MathF.Sqrt(_layout.HeadDim)));
+        if (context.AttendPages(_layer, query, key, value, 1 / MathF.Sqrt(_layout.HeadDim)) is { } attended)
+            return _dense.Value.Forward(attended);
         (key, value, var keyLength) = context.Extend(_layer, key, value);
         // Layer-wise scaling divides by the layer's number and multiplies by it again before the mask: neutral in float32.
         var options = new AttentionOptions(1 / MathF.Sqrt(_layout.HeadDim), keyLength)

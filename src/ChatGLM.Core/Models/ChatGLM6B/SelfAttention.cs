@@ -27,8 +27,8 @@ internal sealed class SelfAttention : Module
     public Tensor Forward(Tensor x, LayerContext context)
     {
         var (query, key, value) = Functional.SplitHeads(_queryKeyValue.Value.Forward(x), context.Positions, _layout, context.Rotary);
-        if (context.Pages is { } pages)
-            return _dense.Value.Forward(Functional.PagedAttention(query, key, value, pages, _layer, 1 / MathF.Sqrt(_layout.HeadDim)));
+        if (context.AttendPages(_layer, query, key, value, 1 / MathF.Sqrt(_layout.HeadDim)) is { } attended)
+            return _dense.Value.Forward(attended);
         (key, value, var keyLength) = context.Extend(_layer, key, value);
         // The reference divides the query by sqrt(headDim) * (layer + 1) and multiplies the masked scores by layer + 1 again: only the mask feels it.
         var options = new AttentionOptions(1 / MathF.Sqrt(_layout.HeadDim), keyLength)

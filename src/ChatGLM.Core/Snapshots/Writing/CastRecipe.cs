@@ -20,13 +20,13 @@ internal sealed class CastRecipe(CheckpointEntry entry, Tensor result) : TensorR
         {
             var cast = backend.Cast(stored, dtype);
             if (dtype == DType.Float16)
-                RequireFinite(cast, firstRow);
+                RequireFinite(cast, Entry, firstRow);
             return [cast];
         }
     }
 
     /// <summary>A weight that became infinite would turn every answer into noise, and nothing would say why.</summary>
-    private void RequireFinite(Tensor halves, long firstRow)
+    public static void RequireFinite(Tensor halves, CheckpointEntry entry, long firstElement)
     {
         var bits = MemoryMarshal.Cast<Half, ushort>(halves.AsSpan<Half>());
         var at = bits.IndexOfAnyInRange<ushort>(0x7C00, 0x7FFF);
@@ -35,7 +35,7 @@ internal sealed class CastRecipe(CheckpointEntry entry, Tensor result) : TensorR
         if (at < 0)
             return;
         halves.Dispose();
-        throw new CheckpointException(Entry.File, string.Create(CultureInfo.InvariantCulture,
-            $"element {firstRow + at} of '{Entry.Name}' is NaN, infinite or larger than float16 can hold (65504). Convert to bfloat16 or float32 instead."));
+        throw new CheckpointException(entry.File, string.Create(CultureInfo.InvariantCulture,
+            $"element {firstElement + at} of '{entry.Name}' is NaN, infinite or larger than float16 can hold (65504). Convert to bfloat16 or float32 instead."));
     }
 }

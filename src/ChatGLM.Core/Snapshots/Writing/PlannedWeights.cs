@@ -16,7 +16,12 @@ internal sealed class PlannedWeights(Checkpoint checkpoint, ModelOptions options
     private readonly Dictionary<Tensor, TensorRecipe> _quantized = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>What a parameter is made of.</summary>
-    public TensorRecipe RecipeFor(Tensor parameter) => _quantized.TryGetValue(parameter, out var recipe) ? recipe : new CastRecipe(_loaded[parameter], parameter);
+    public TensorRecipe RecipeFor(Tensor parameter) => _quantized.TryGetValue(parameter, out var recipe) ? recipe
+        : _loaded[parameter] is { Blocks: { } format } entry ? new WidenRecipe(entry, format, parameter)
+        : new CastRecipe(_loaded[parameter], parameter);
+
+    // The file formats that are written hold no blocks.
+    private protected override DType? WidenedBlocks => base.WidenedBlocks ?? DType.Float16;
 
     private protected override Tensor Load(CheckpointEntry entry, DType dtype)
     {

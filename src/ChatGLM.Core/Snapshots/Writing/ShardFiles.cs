@@ -10,6 +10,9 @@ namespace ChatGLM.Snapshots;
 /// </summary>
 internal sealed class ShardFiles : IDisposable
 {
+    // What .NET throws where space cannot be reserved carries no more than the number of IOException itself.
+    private const int NoRoom = unchecked((int)0x80131620);
+
     private readonly NewSnapshot _snapshot;
     private readonly List<List<TensorSource>> _shards;
     private readonly string[] _names;
@@ -20,6 +23,7 @@ internal sealed class ShardFiles : IDisposable
     /// <param name="snapshot">Where they go.</param>
     /// <param name="tensors">What they hold, in the order in which it fills the shards.</param>
     /// <param name="maxShardBytes">The most bytes of tensors in one.</param>
+    /// <exception cref="SnapshotWriteException">The disk has no room for them.</exception>
     public ShardFiles(NewSnapshot snapshot, IEnumerable<KeyValuePair<string, Tensor>> tensors, long maxShardBytes)
     {
         _snapshot = snapshot;
@@ -68,11 +72,24 @@ internal sealed class ShardFiles : IDisposable
 
     public void Dispose() => _files.ForEach(file => file.Handle.Dispose());
 
+    /// <summary>A new file whose room on the disk is taken, so that a disk that is too small says so now instead of an hour later.</summary>
+    private SafeFileHandle Reserve(string path, string name, long bytes)
+    {
+        try
+        {
+            return File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, bytes);
+        }
+        catch (IOException e) when (e.HResult == NoRoom)
+        {
+            throw new SnapshotWriteException(_snapshot.Folder, $"there is no room for '{name}' of {bytes} bytes, or the file system holds no file of that size. Nothing was kept; make room, choose another disk, or smaller shards.", e);
+        }
+    }
+
     private void Begin(string name, List<TensorSource> tensors)
     {
         var (header, inOrder) = SafetensorsWriter.Plan(tensors, SafetensorsWriter.PyTorchMetadata);
         var path = _snapshot.NewPartial(name);
-        var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, FileOptions.None, preallocationSize: header.Length + inOrder.Sum(t => t.LengthInBytes));
+        var handle = Reserve(path, name, header.Length + inOrder.Sum(t => t.LengthInBytes));
         _files.Add((path, handle));
         RandomAccess.Write(handle, header, 0);
         long at = header.Length;

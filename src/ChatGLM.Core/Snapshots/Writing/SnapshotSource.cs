@@ -1,6 +1,7 @@
 using ChatGLM.Formats;
 using ChatGLM.Generation;
 using ChatGLM.Models;
+using ChatGLM.Tokenizers;
 
 namespace ChatGLM.Snapshots;
 
@@ -33,9 +34,15 @@ internal sealed class SnapshotSource : IDisposable
     /// <summary>Tokenizer, licence and so on, as they are.</summary>
     public IReadOnlyList<(string Name, byte[] Bytes)> Companions { get; }
 
-    /// <summary>Opens a snapshot folder.</summary>
+    /// <summary>Opens a snapshot folder, or a GGUF file.</summary>
     public static SnapshotSource Open(string path)
     {
+        if (GgufFile.IsAt(path))
+        {
+            var described = GgufConfig.Read(path);
+            return new SnapshotSource(path, described, Checkpoint.Open(path), described.ToGenerationConfig(), GgufTokenizer.Files(path));
+        }
+
         var config = AutoConfig.FromFolder(path);
         return new SnapshotSource(path, config, Checkpoint.Open(path), ModelLoader.ReadGenerationConfig(path, config), ReadCompanions(path));
     }

@@ -8,15 +8,9 @@ public sealed unsafe partial class CpuBackend
         RequireFloat32(nameof(SwiGlu), x, "x");
         var width = HalfWidth(nameof(SwiGlu), x.Shape);
         var y = New(x.Shape.With(x.Shape.Rank - 1, width));
-        SwiGlu(x, width, y);
-        return y;
-    }
-
-    private void SwiGlu(Tensor x, int width, Tensor y)
-    {
         Parallel(y.ElementCount, 8, new SwiGluBody(x.Pointer<float>(), y.Pointer<float>(), width), 16);
         GC.KeepAlive(x);
-        GC.KeepAlive(y);
+        return y;
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,9 @@ public sealed unsafe partial class CpuBackend
     // Up to here a row of the weight is multiplied as it streams by; from here on packing it pays.
     private const int FewRows = 8;
 
+    // From here on arithmetic bounds a product with row-quantized weights so much that rounding activations to 16 bits pays.
+    private const int ManyRows = 64;
+
     private MatrixKernels? _matrices;
 
     private MatrixKernels Matrices => _matrices ??= MatrixKernels.For(VectorBits);
@@ -103,7 +106,7 @@ public sealed unsafe partial class CpuBackend
             case DenseWeight dense:
                 LinearDense(x, rows, dense.Tensor, bias, y);
                 break;
-            case RowQuantizedWeight quantized when roundsActivations && (rows is 1 or > FewRows):
+            case RowQuantizedWeight quantized when roundsActivations && (rows is 1 or >= ManyRows):
                 LinearQuantizedInteger(x, rows, quantized, bias, y);
                 break;
             case RowQuantizedWeight quantized:

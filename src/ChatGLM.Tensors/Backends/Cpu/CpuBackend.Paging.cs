@@ -9,6 +9,9 @@ public sealed unsafe partial class CpuBackend
     public override (int Least, int Most) FewRowsRange => (2, FewRows);
 
     /// <inheritdoc/>
+    public override int LeastManyRows(LinearWeight weight) => weight is RowQuantizedWeight && Options.RoundsActivations ? ManyRows : FewRows + 1;
+
+    /// <inheritdoc/>
     public override void WritePages(Tensor key, Tensor value, PagedBatch batch, int layer)
     {
         var layout = batch.Layout;
@@ -18,12 +21,17 @@ public sealed unsafe partial class CpuBackend
             throw new TensorException(nameof(WritePages), $"expected key and value {expected}, found {key.Shape} and {value.Shape}.");
         RequireLayer(nameof(WritePages), layout, layer);
         var table = batch.Table;
-        Parallel((long)batch.Rows * layout.KeyValueHeads, 4L * layout.HeadDim, new WritePagesBody(
-            key.Pointer<float>(), value.Pointer<float>(), table.Sequences, table.Pages, table.SequenceOfRow, layout, layer));
+        fixed (PagedTable.Entry* sequences = table.Sequences)
+        fixed (nint* pages = table.Pages)
+        fixed (int* sequenceOfRow = table.SequenceOfRow)
+        {
+            Parallel((long)batch.Rows * layout.KeyValueHeads, 4L * layout.HeadDim, new WritePagesBody(
+                key.Pointer<float>(), value.Pointer<float>(), sequences, pages, sequenceOfRow, layout, layer));
+        }
+
         GC.KeepAlive(key);
         GC.KeepAlive(value);
         GC.KeepAlive(batch);
-        GC.KeepAlive(table);
     }
 
     /// <inheritdoc/>
@@ -43,14 +51,16 @@ public sealed unsafe partial class CpuBackend
                 new Span<float>(y.Pointer<float>() + ((long)row * heads * layout.HeadDim), heads * layout.HeadDim).Clear();
         }
 
-        var kernel = new PagedAttentionKernel(query.Pointer<float>(), y.Pointer<float>(), table.Sequences, table.Pages, layout, heads, layer, scale);
-        var tiles = table.TilesOf(kernel.TileRows);
+        var tiles = table.TilesOf(PagedAttentionKernel.TileRowsOf(heads / layout.KeyValueHeads));
         var blocks = (long)tiles.Length * layout.KeyValueHeads;
         var parts = PagedAttentionKernel.PartsOf(table.MostKeys);
-        var work = 2L * kernel.MostRows * layout.HeadDim / 8;
-        var partials = blocks * kernel.MostRows * parts * kernel.PartialLength;
+        fixed (PagedTable.Entry* sequences = table.Sequences)
+        fixed (nint* pages = table.Pages)
         fixed (PagedTable.Tile* first = tiles)
         {
+            var kernel = new PagedAttentionKernel(query.Pointer<float>(), y.Pointer<float>(), sequences, pages, layout, heads, layer, scale);
+            var work = 2L * kernel.MostRows * layout.HeadDim / 8;
+            var partials = blocks * kernel.MostRows * parts * kernel.PartialLength;
             if (parts > 1 && blocks < 4L * Pool.Threads && partials <= MostPartialFloats)
             {
                 using var scratch = Pool.RentScratch(partials * sizeof(float));
@@ -65,7 +75,6 @@ public sealed unsafe partial class CpuBackend
 
         GC.KeepAlive(query);
         GC.KeepAlive(batch);
-        GC.KeepAlive(table);
         return y;
     }
 

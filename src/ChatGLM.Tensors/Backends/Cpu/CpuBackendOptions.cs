@@ -11,7 +11,7 @@ public sealed record CpuBackendOptions
 
     /// <summary>
     /// Whether activations are rounded where they meet a quantized weight and no gradient will be asked for (under <see cref="GradMode.NoGrad"/>, as generation runs), so that products are of integers: to 8 bits, a
-    /// scale for each group, before a <see cref="GroupQuantizedWeight"/>, at the speed of memory; to 16 bits, a scale for every 512 columns, before a <see cref="RowQuantizedWeight"/>, if there are nine rows or more. The error
+    /// scale for each group, before a <see cref="GroupQuantizedWeight"/>, at the speed of memory; to 16 bits, a scale for every 512 columns, before a <see cref="RowQuantizedWeight"/>, if there are 64 rows or more. The error
     /// that this adds is small beside that of the weight's own rounding; see docs/ARCHITECTURE.md. Training always computes with the activations as they are.
     /// </summary>
     public bool RoundsActivations { get; init; } = true;

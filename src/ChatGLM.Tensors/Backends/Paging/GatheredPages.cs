@@ -36,7 +36,12 @@ internal static class GatheredPages
             var queries = backend.Permute(backend.Slice(query, 0, sequence.FirstRow, sequence.Rows), [2, 1, 0, 3]);
             var hidden = new bool[sequence.Rows * sequence.Keys];
             for (var row = 0; row < sequence.Rows; row++)
-                hidden.AsSpan((row * sequence.Keys) + sequence.VisibleTo(row), sequence.Keys - sequence.VisibleTo(row)).Fill(true);
+            {
+                var keys = hidden.AsSpan(row * sequence.Keys, sequence.Keys);
+                keys[..Math.Min(sequence.FirstKey, sequence.Keys)].Fill(true);
+                keys[sequence.VisibleTo(row)..].Fill(true);
+            }
+
             var options = new AttentionOptions(scale, sequence.Keys) { Hidden = Tensor.From(hidden, [1, sequence.Rows, sequence.Keys], backend) };
             var attended = backend.Attention(queries, key, value, options, null);
             backend.WriteSlice(y, attended.Reshape(sequence.Rows, 1, heads * dim), 0, sequence.FirstRow);

@@ -30,6 +30,30 @@ public sealed class KeyValuePage : IDisposable
         Data.Backend.WriteSlice(Data, other.Data, 0, 0);
     }
 
+    /// <summary>The keys and values of one layer as numbers, each [positions, keyValueHeads, headDim]. For looking at, not for computing with: it goes through managed arrays.</summary>
+    /// <param name="layer">The layer.</param>
+    public (float[] Keys, float[] Values) Read(int layer)
+    {
+        var bytes = new byte[Layout.LayerBytes];
+        Data.Read(layer * Layout.LayerBytes, bytes);
+        var (heads, dim) = (Layout.KeyValueHeads, Layout.HeadDim);
+        var (keys, values) = (new float[Layout.ElementsPerLayer], new float[Layout.ElementsPerLayer]);
+        for (var head = 0; head < heads; head++)
+        {
+            for (var slot = 0; slot < KeyValuePageLayout.Positions; slot++)
+            {
+                for (var d = 0; d < dim; d++)
+                {
+                    var at = (((slot * heads) + head) * dim) + d;
+                    keys[at] = Element(bytes, (((head * dim) + d) * KeyValuePageLayout.Positions) + slot, head, slot, isValue: false);
+                    values[at] = Element(bytes, (((head * KeyValuePageLayout.Positions) + slot) * dim) + d, head, slot, isValue: true);
+                }
+            }
+        }
+
+        return (keys, values);
+    }
+
     /// <inheritdoc/>
     public void Dispose() => Data.Dispose();
 
@@ -38,6 +62,21 @@ public sealed class KeyValuePage : IDisposable
 
     /// <summary>A layer's values in place, float32 [1, keyValueHeads, positions, headDim].</summary>
     internal Tensor Values(int layer) => Part([1, Layout.KeyValueHeads, KeyValuePageLayout.Positions, Layout.HeadDim], (layer * Layout.LayerBytes) + Layout.ElementBytesPerLayer);
+
+    private float Element(ReadOnlySpan<byte> layer, int element, int head, int slot, bool isValue)
+    {
+        var elements = layer[(int)(isValue ? Layout.ElementBytesPerLayer : 0)..];
+        switch (Layout.Format)
+        {
+            case KeyValueFormat.Float32:
+                return BitConverter.ToSingle(elements[(element * 4)..]);
+            case KeyValueFormat.Float16:
+                return (float)BitConverter.ToHalf(elements[(element * 2)..]);
+            default:
+                var scales = layer[(int)((2 * Layout.ElementBytesPerLayer) + (isValue ? Layout.ScaleBytesPerLayer : 0))..];
+                return (sbyte)elements[element] * BitConverter.ToSingle(scales[(((head * KeyValuePageLayout.Positions) + slot) * sizeof(float))..]);
+        }
+    }
 
     private Tensor Part(in Shape shape, long byteOffset) => Layout.Format == KeyValueFormat.Float32
         ? Data.View(shape, byteOffset)

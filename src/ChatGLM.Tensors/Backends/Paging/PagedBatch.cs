@@ -20,7 +20,7 @@ public sealed class PagedBatch
         {
             if (sequence.Rows < 1 || sequence.FirstRow < after || sequence.FirstRow > rows - sequence.Rows)
                 throw new TensorException(nameof(PagedBatch), $"rows {sequence.FirstRow}..{sequence.FirstRow + sequence.Rows} of a sequence are not among the rows {after}..{rows} that are left.");
-            if (sequence.Start < 0 || sequence.Context < 0 || sequence.Context > sequence.Keys || KeyValuePageLayout.PagesOf(sequence.Keys) > sequence.Pages.Count)
+            if (sequence.Start < 0 || sequence.FirstKey < 0 || sequence.Context < 0 || sequence.Context > sequence.Keys || KeyValuePageLayout.PagesOf(sequence.Keys) > sequence.Pages.Count)
                 throw new TensorException(nameof(PagedBatch), $"{sequence.Rows} rows from position {sequence.Start} on, of which each sees {sequence.Context} keys, do not fit {sequence.Pages.Count} pages.");
             foreach (var page in sequence.Pages)
             {

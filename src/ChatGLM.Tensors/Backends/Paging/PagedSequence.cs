@@ -6,9 +6,10 @@ namespace ChatGLM.Tensors;
 /// <param name="Start">The position in the cache of the first of them: the keys that are there already.</param>
 /// <param name="Context">The first so many keys are seen by every row: a context that attends to itself in both directions. 0 where rows see what is before them and themselves.</param>
 /// <param name="Pages">The pages of the sequence, the new tokens' among them.</param>
-public readonly record struct PagedSequence(int FirstRow, int Rows, int Start, int Context, IReadOnlyList<KeyValuePage> Pages)
+/// <param name="FirstKey">The first key that anybody sees: those before it are padding.</param>
+public readonly record struct PagedSequence(int FirstRow, int Rows, int Start, int Context, IReadOnlyList<KeyValuePage> Pages, int FirstKey = 0)
 {
-    /// <summary>How many keys a row sees, from the first on.</summary>
+    /// <summary>One past the last key that a row sees. Where that is not past <see cref="FirstKey"/>, it sees none, and attention gives zeros.</summary>
     /// <param name="row">The row, counted from the first of this sequence.</param>
     public int VisibleTo(int row) => Math.Max(Context, Start + row + 1);
 

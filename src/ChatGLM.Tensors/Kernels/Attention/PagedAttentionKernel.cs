@@ -22,11 +22,8 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
     /// <summary>Query heads that share a key and value head.</summary>
     private int Group => heads / layout.KeyValueHeads;
 
-    /// <summary>Tokens of a block.</summary>
-    public int TileRows => Math.Max(1, ScoreRows / Group);
-
     /// <summary>Rows of scores of a full block.</summary>
-    public int MostRows => TileRows * Group;
+    public int MostRows => TileRowsOf(Group) * Group;
 
     /// <summary>The floats that a part leaves per row of scores: the largest score, the sum, and headDim weighted values.</summary>
     public int PartialLength => layout.HeadDim + 2;
@@ -40,6 +37,9 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
     public int PartsOf(in PagedTable.Tile tile) => (sequences[tile.Sequence].VisibleTo(tile.First + tile.Count - 1) + KeysPerPart - 1) / KeysPerPart;
 
     public static int PartsOf(int keys) => (keys + KeysPerPart - 1) / KeysPerPart;
+
+    /// <summary>Tokens of a block, where so many query heads share a key and value head.</summary>
+    public static int TileRowsOf(int group) => Math.Max(1, ScoreRows / group);
 
     /// <summary>One part of the keys for all rows of a block.</summary>
     /// <param name="tile">The block.</param>
@@ -74,6 +74,8 @@ internal readonly unsafe struct PagedAttentionKernel(float* query, float* y, Pag
             for (var j = 0; j < visible; j += 16)
                 (T.Load(line + j) * T.Broadcast(scale)).Store(line + j);
             new Span<float>(line + visible, padded - visible).Fill(float.NegativeInfinity);
+            if (sequence->FirstKey > first)
+                new Span<float>(line, Math.Min(sequence->FirstKey - first, visible)).Fill(float.NegativeInfinity);
             var (max, sum) = SoftmaxRow.Exponentiate<T>(line, padded);
             partial[row * stride] = max;
             partial[(row * stride) + 1] = sum;
