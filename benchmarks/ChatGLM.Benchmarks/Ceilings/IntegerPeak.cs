@@ -44,6 +44,7 @@ internal sealed unsafe class IntegerPeak(CpuBackend backend, int bits) : Measure
             // A sum is its own factor: of equal or unchanging products the compiler would make one.
             var quads = stackalloc int[2] { 0x01020304, 0x04030201 };
             var x = (byte*)quads;
+            var sink = stackalloc float[16];
             var one = TSimd.Broadcast(0x01020304);
             TInt a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one, i = one, j = one, k = one, l = one;
             for (var step = 0; bits == 8 && step < Steps; step++)
@@ -63,11 +64,10 @@ internal sealed unsafe class IntegerPeak(CpuBackend backend, int bits) : Measure
                 TSimd.AddNibblesInFours(ref i, ref j, ref k, ref l, i, j, x, x + 4);
             }
 
-            var sink = stackalloc float[16];
-            var sum = TSimd.ToFloat(a);
-            foreach (var chain in (ReadOnlySpan<TInt>)[b, c, d, e, f, g, h, i, j, k, l])
-                sum = TSimd.Add(sum, TSimd.ToFloat(chain));
-            TSimd.Store(sink, sum);
+            // No call may stand behind the loops: the chains would be spilled in every turn of them.
+            var sum = TSimd.Add(TSimd.Add(TSimd.ToFloat(a), TSimd.ToFloat(b)), TSimd.Add(TSimd.ToFloat(c), TSimd.ToFloat(d)));
+            sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(TSimd.ToFloat(e), TSimd.ToFloat(f)), TSimd.Add(TSimd.ToFloat(g), TSimd.ToFloat(h))));
+            TSimd.Store(sink, TSimd.Add(sum, TSimd.Add(TSimd.Add(TSimd.ToFloat(i), TSimd.ToFloat(j)), TSimd.Add(TSimd.ToFloat(k), TSimd.ToFloat(l)))));
             sums[task] = (int)sink[0];
         }
     }

@@ -10,9 +10,9 @@ public sealed record CpuBackendOptions
     public int MaxVectorBits { get; init; } = 512;
 
     /// <summary>
-    /// Whether activations are rounded to 8 bits, a scale for each group, where they meet a <see cref="GroupQuantizedWeight"/> and no gradient will be asked for (under
-    /// <see cref="GradMode.NoGrad"/>, as generation runs): products are then integers, at the speed of memory. The error that this adds is small beside that of the weight's own rounding; see docs/ARCHITECTURE.md. Training
-    /// always computes with the activations as they are.
+    /// Whether activations are rounded where they meet a quantized weight and no gradient will be asked for (under <see cref="GradMode.NoGrad"/>, as generation runs), so that products are of integers: to 8 bits, a
+    /// scale for each group, before a <see cref="GroupQuantizedWeight"/>, at the speed of memory; to 16 bits, a scale for every 512 columns, before a <see cref="RowQuantizedWeight"/>, if there are 64 rows or more. The error
+    /// that this adds is small beside that of the weight's own rounding; see docs/ARCHITECTURE.md. Training always computes with the activations as they are.
     /// </summary>
     public bool RoundsActivations { get; init; } = true;
 }

@@ -47,13 +47,13 @@ internal abstract unsafe class MatrixKernels
     /// <summary>A block-quantized matrix as float32.</summary>
     public abstract void Dequantize(WorkerPool pool, in BlockMatrix matrix, float* target);
 
-    /// <summary>Words of a weight in a vector: what <see cref="RoundedRows"/> of few rows are laid out by.</summary>
+    /// <summary>Words of a weight in a vector: what a single row of <see cref="RoundedRows"/> is laid out by.</summary>
     public abstract int WordLanes { get; }
 
     /// <summary>Rows in a panel of <see cref="RoundedRows"/> of many rows.</summary>
     public abstract int RoundedTileRows { get; }
 
-    /// <summary>result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias over a row-quantized weight, with x in 16 bits.</summary>
+    /// <summary>result [rows, outputs] = x [rows, inputs] weight [outputs, inputs]^T + bias over a row-quantized weight, with x in 16 bits (a single row in twice as many).</summary>
     public abstract void Multiply(WorkerPool pool, in RoundedRows x, int outputs, int inputs, in QuantizedOperand weight, float* bias, float* result);
 
     /// <summary>Widens a vector of any floating-point type.</summary>
