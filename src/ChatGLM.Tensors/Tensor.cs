@@ -88,10 +88,11 @@ public sealed partial class Tensor : IDisposable
 
     /// <summary>Where this tensor looks at a mapped file: says that its pages will not be looked at soon, so that they no longer count as memory of the process (<see cref="MappedFile.ReleasePages"/>). Its
     /// numbers stay. Elsewhere nothing happens.</summary>
-    public void ReleasePages()
+    /// <param name="fromCache">Whether they leave the page cache as well.</param>
+    public void ReleasePages(bool fromCache = false)
     {
         if (Storage is MappedFile file)
-            file.ReleasePages(ByteOffset, ByteLength);
+            file.ReleasePages(ByteOffset, ByteLength, fromCache);
     }
 
     /// <summary>Shape and element type, and the value of a single number.</summary>

@@ -12,6 +12,9 @@ public sealed unsafe partial class MappedFile : HostStorage
     // MADV_DONTNEED, the same number on Linux and macOS.
     private const int DontNeed = 4;
 
+    // Linux's MADV_PAGEOUT.
+    private const int PageOut = 21;
+
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
 
@@ -71,7 +74,9 @@ public sealed unsafe partial class MappedFile : HostStorage
     /// </summary>
     /// <param name="offset">The first byte.</param>
     /// <param name="length">The number of bytes; pages that lie in the part only partly are kept.</param>
-    public void ReleasePages(long offset, long length)
+    /// <param name="fromCache">On Linux, whether the pages leave the page cache as well, unless somebody else uses them: where memory is short, the next pages can then be had at once, and are not to be
+    /// taken from something that is still needed.</param>
+    public void ReleasePages(long offset, long length, bool fromCache = false)
     {
         if (offset < 0 || length < 0 || offset > ByteLength - length)
             throw new ArgumentOutOfRangeException(nameof(offset), offset, $"{length} bytes from here are not inside the {ByteLength} bytes of '{Path}'.");
@@ -79,8 +84,11 @@ public sealed unsafe partial class MappedFile : HostStorage
         var first = (Pointer + offset + page - 1) / page * page;
         var last = (Pointer + offset + length) / page * page;
         // A hint: a system that does not take it keeps the pages as long as it likes.
-        if (last > first && (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()))
-            _ = Advise((nint)first, (nuint)(last - first), DontNeed);
+        if (last <= first || !(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()))
+            return;
+        if (fromCache && OperatingSystem.IsLinux())
+            _ = Advise((nint)first, (nuint)(last - first), PageOut);
+        _ = Advise((nint)first, (nuint)(last - first), DontNeed);
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]
